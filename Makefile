@@ -1,0 +1,27 @@
+# Each target installs what it misses (PostgreSQL, Chromium, Node.js; by apt or brew) and then does one thing.
+
+.PHONY: help dev test lint sqlx-prepare
+
+help:
+	@echo 'make dev           start Keystead with a PostgreSQL of its own; ARGS="--listen 127.0.0.1:9000" passes arguments on'
+	@echo 'make test          all tests: Rust, then real clients and a browser'
+	@echo 'make lint          formatting, clippy, documentation, queries, dependencies'
+	@echo 'make sqlx-prepare  describe the queries again after a change of SQL or migrations'
+
+dev:
+	@tools/install.sh rust compiler postgres
+	@cargo build --locked
+	@cargo run --locked --quiet -- dev $(ARGS)
+
+test:
+	@tools/install.sh rust compiler postgres node chromium curl python3
+	cargo test --locked
+	tests/interop/run
+
+lint:
+	@tools/install.sh rust compiler postgres
+	@tools/lint.sh
+
+sqlx-prepare:
+	@tools/install.sh rust compiler postgres
+	@tools/sqlx-prepare.sh

@@ -1,0 +1,225 @@
+//! The composition root: settings become an engine, the engine is served, and shutdown is orderly.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use time::Duration as Span;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::config::{DatabaseSettings, LogFormat, Settings};
+use crate::crypto::{self, HashParams, KeyEncryptionKeys, PasswordPool, Random};
+use crate::domain::{Clock, RefreshPolicy, SecretBytes};
+use crate::flows::{Engine, InternalError, Policy, SharedEngine, Snapshots};
+use crate::http::{self, HttpOptions};
+use crate::jobs;
+use crate::store::{Store, StoreError, StoreOptions};
+use crate::telemetry;
+
+/// Why the program could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// Database, keys.
+    #[error(transparent)]
+    Internal(#[from] InternalError),
+    /// The address is in use or not ours.
+    #[error("cannot listen on {address}: {source}; choose another address or stop what uses it (see `ss -ltnp`)")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl From<StoreError> for AppError {
+    fn from(error: StoreError) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+fn span(duration: Duration) -> Span {
+    Span::try_from(duration).unwrap_or(Span::MAX)
+}
+
+fn policy(settings: &Settings) -> Policy {
+    let tokens = &settings.tokens;
+    Policy {
+        issuer: settings.issuer.clone(),
+        access_token_lifetime: span(tokens.access_token_lifetime),
+        id_token_lifetime: span(tokens.id_token_lifetime),
+        authorization_code_lifetime: span(tokens.authorization_code_lifetime),
+        refresh: RefreshPolicy {
+            absolute_lifetime: span(tokens.refresh_token_absolute_lifetime),
+            idle_lifetime: span(tokens.refresh_token_idle_lifetime),
+            grace_period: span(tokens.refresh_token_grace_period),
+        },
+        session_absolute_lifetime: span(settings.sessions.absolute_lifetime),
+        session_idle_lifetime: span(settings.sessions.idle_lifetime),
+        sign_in_page_lifetime: span(settings.sessions.sign_in_page_lifetime),
+        jwks_max_age: span(settings.keys.jwks_max_age),
+        key_rotation_interval: span(settings.keys.rotation_interval),
+        password_min_length: settings.passwords.min_length,
+        consecutive_failures: i32::try_from(settings.limits.consecutive_failures_per_account).unwrap_or(i32::MAX),
+    }
+}
+
+/// A handle on the database of these settings.
+///
+/// # Errors
+/// The URL cannot be read.
+pub fn store(database: DatabaseSettings) -> Result<Store, StoreError> {
+    Store::prepare(&StoreOptions {
+        url: database.url,
+        max_connections: database.max_connections,
+        acquire_timeout: database.acquire_timeout,
+        statement_timeout: database.statement_timeout,
+    })
+}
+
+/// Builds the engine. Nothing is read from the database yet.
+///
+/// # Errors
+/// The database URL or an encryption key cannot be used.
+pub fn engine(settings: Settings, clock: Clock, random: Random) -> Result<SharedEngine, InternalError> {
+    crypto::install_provider();
+    let policy = policy(&settings);
+    let passwords = &settings.passwords;
+    let params = HashParams {
+        memory_kib: passwords.argon2_memory_kib,
+        iterations: passwords.argon2_iterations,
+        parallelism: passwords.argon2_parallelism,
+    };
+    let pool = PasswordPool::start(params, passwords.hash_threads, passwords.queue_length, random.clone())?;
+    let previous =
+        settings.keys.previous_encryption_keys.into_iter().map(|previous| (previous.id, previous.key)).collect();
+    let encryption_keys = encryption_keys(settings.keys.encryption_key_id, settings.keys.encryption_key, previous)?;
+    Ok(Arc::new(Engine {
+        store: store(settings.database)?,
+        clock,
+        random,
+        passwords: pool,
+        encryption_keys,
+        snapshots: Snapshots::empty(),
+        policy,
+    }))
+}
+
+fn encryption_keys(
+    id: String,
+    key: SecretBytes,
+    previous: Vec<(String, SecretBytes)>,
+) -> Result<KeyEncryptionKeys, InternalError> {
+    Ok(KeyEncryptionKeys::new(id, key, previous)?)
+}
+
+/// What remains of the settings for serving, once the engine is built.
+pub struct ServeOptions {
+    /// Public listener.
+    pub public: SocketAddr,
+    /// Admin listener.
+    pub admin: SocketAddr,
+    /// HTTP limits.
+    pub http: HttpOptions,
+    /// How long requests in flight may take after the stop.
+    pub grace: Duration,
+}
+
+impl ServeOptions {
+    /// Reads them from the settings.
+    #[must_use]
+    pub fn new(settings: &Settings, demo: bool) -> Self {
+        Self {
+            public: settings.public.listen,
+            admin: settings.admin.listen,
+            grace: settings.shutdown.grace_period,
+            http: HttpOptions {
+                trusted_proxies: settings.trusted_proxies.clone(),
+                max_body_bytes: settings.limits.max_body_bytes,
+                request_timeout: settings.limits.request_timeout,
+                sign_ins_per_source_per_minute: settings.limits.sign_in_attempts_per_source_per_minute,
+                demo,
+            },
+        }
+    }
+}
+
+/// Starts log and metrics.
+pub fn start_telemetry(settings: &Settings) {
+    telemetry::start_log(settings.telemetry.log_format == LogFormat::Json, &settings.telemetry.log_filter);
+    if telemetry::start_metrics().is_none() {
+        tracing::error!("metrics cannot be recorded");
+    }
+}
+
+/// Sockets that are open but not yet served.
+pub struct Listeners {
+    public: TcpListener,
+    admin: TcpListener,
+}
+
+impl Listeners {
+    /// Opens both sockets.
+    ///
+    /// # Errors
+    /// An address is in use.
+    pub async fn bind(public: SocketAddr, admin: SocketAddr) -> Result<Self, AppError> {
+        let bind =
+            async |address| TcpListener::bind(address).await.map_err(|source| AppError::Listen { address, source });
+        Ok(Self { public: bind(public).await?, admin: bind(admin).await? })
+    }
+}
+
+/// Serves until SIGTERM or Ctrl-C, then finishes what is in flight.
+pub async fn serve(engine: SharedEngine, listeners: Listeners, options: ServeOptions) {
+    let (stop, stopped) = watch::channel(false);
+    let wait = |mut stopped: watch::Receiver<bool>| async move {
+        // An error means that the sender is gone, which is a reason to stop as well.
+        let _ = stopped.wait_for(|stop| *stop).await;
+    };
+    let mut jobs = jobs::start(&engine);
+    let public = http::public_router(Arc::clone(&engine), &options.http);
+    let admin = http::admin_router(Arc::clone(&engine), &options.http);
+    let both = async {
+        tokio::join!(
+            http::server::serve(listeners.public, public, wait(stopped.clone()), options.grace),
+            http::server::serve(listeners.admin, admin, wait(stopped.clone()), options.grace),
+        )
+    };
+    let signal = async {
+        stop_signal().await;
+        tracing::info!("stopping: no new connections, requests in flight are finished");
+        // Both listeners hold a receiver, so this cannot fail while they run.
+        let _ = stop.send(true);
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        _ = both => {}
+        () = signal => {}
+    }
+    jobs.shutdown().await;
+    engine.store.close().await;
+    tracing::info!("stopped");
+}
+
+/// Ends with the first SIGTERM or SIGINT.
+pub async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminate = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signals) => {
+                signals.recv().await;
+            }
+            Err(error) => {
+                tracing::error!(%error, "SIGTERM cannot be heard");
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    tokio::select! {
+        () = terminate => {}
+        // An error here means that Ctrl-C cannot be heard; SIGTERM still is.
+        Ok(()) = tokio::signal::ctrl_c() => {}
+    }
+}

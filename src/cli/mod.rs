@@ -1,0 +1,84 @@
+//! The command line.
+
+mod config;
+mod dev;
+mod doctor;
+mod migrate;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// An OAuth 2.0 and OpenID Connect authorization server.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// A complete server for one developer, with a PostgreSQL of its own.
+    Dev(dev::Args),
+    /// The server as operators run it.
+    Serve(serve::Args),
+    /// Bring the schema up to this binary.
+    Migrate(migrate::Args),
+    /// Is everything in place to serve?
+    Doctor(doctor::Args),
+    /// Look at the settings.
+    #[command(subcommand)]
+    Config(config::Command),
+}
+
+/// What a person at the terminal is told when a command fails.
+pub struct Failure(String);
+
+impl Failure {
+    fn new(sentence: impl Into<String>) -> Self {
+        Self(sentence.into())
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+/// Runs the command.
+#[must_use]
+#[expect(clippy::print_stderr, reason = "a terminal is where a failed command is told")]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(async {
+        match arguments.command {
+            Command::Dev(args) => dev::run(args).await,
+            Command::Serve(args) => serve::run(args).await,
+            Command::Migrate(args) => migrate::run(args).await,
+            Command::Doctor(args) => doctor::run(args).await,
+            Command::Config(command) => config::run(&command),
+        }
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {}", failure.0);
+            ExitCode::FAILURE
+        }
+    }
+}

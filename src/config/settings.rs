@@ -1,0 +1,171 @@
+//! What the rest of the program gets: every value checked, every default filled in. Defaults and bounds stand in `sections`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::domain::{Secret, SecretBytes};
+
+/// All settings of one process.
+pub struct Settings {
+    /// The issuer identifier exactly as clients compare it: an origin without a slash at its end.
+    pub issuer: String,
+    /// Proxies whose `X-Forwarded-*` headers are believed; from anyone else they are ignored.
+    pub trusted_proxies: Vec<IpNet>,
+    /// OAuth and OpenID Connect endpoints and pages.
+    pub public: ListenerSettings,
+    /// Admin API, metrics, readiness.
+    pub admin: ListenerSettings,
+    /// PostgreSQL.
+    pub database: DatabaseSettings,
+    /// Keys at rest and their rotation.
+    pub keys: KeySettings,
+    /// Lifetimes of what clients receive.
+    pub tokens: TokenSettings,
+    /// Lifetimes of what browsers hold.
+    pub sessions: SessionSettings,
+    /// Password rules and hashing.
+    pub passwords: PasswordSettings,
+    /// What one request, one source and one account may use.
+    pub limits: LimitSettings,
+    /// Logging.
+    pub telemetry: TelemetrySettings,
+    /// The end of the process.
+    pub shutdown: ShutdownSettings,
+}
+
+/// One listening socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenerSettings {
+    /// Address and port; port 0 lets the operating system choose.
+    pub listen: SocketAddr,
+}
+
+/// The connection to PostgreSQL.
+pub struct DatabaseSettings {
+    /// A `postgres://` URL; secret because it usually holds the password.
+    pub url: Secret,
+    /// The largest number of pooled connections of this process.
+    pub max_connections: u32,
+    /// How long a request waits for a connection.
+    pub acquire_timeout: Duration,
+    /// PostgreSQL ends a statement that takes longer.
+    pub statement_timeout: Duration,
+}
+
+/// Keys at rest and their rotation.
+pub struct KeySettings {
+    /// The name stored beside everything that `encryption_key` encrypts.
+    pub encryption_key_id: String,
+    /// 32 bytes that encrypt private and MAC keys in the database.
+    pub encryption_key: SecretBytes,
+    /// Earlier encryption keys, which still decrypt.
+    pub previous_encryption_keys: Vec<PreviousEncryptionKey>,
+    /// The age at which an active key gets a successor.
+    pub rotation_interval: Duration,
+    /// How long caches may keep the JWKS; a new key is published at least this long before it signs.
+    pub jwks_max_age: Duration,
+}
+
+/// An encryption key that has been replaced.
+pub struct PreviousEncryptionKey {
+    /// Its `encryption_key_id` at the time.
+    pub id: String,
+    /// Its 32 bytes.
+    pub key: SecretBytes,
+}
+
+/// Lifetimes of what clients receive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenSettings {
+    /// Access tokens whose resource server sets no lifetime of its own.
+    pub access_token_lifetime: Duration,
+    /// ID tokens.
+    pub id_token_lifetime: Duration,
+    /// Authorization codes.
+    pub authorization_code_lifetime: Duration,
+    /// An unused refresh token dies after this.
+    pub refresh_token_idle_lifetime: Duration,
+    /// A token family dies this long after its authorization, used or not.
+    pub refresh_token_absolute_lifetime: Duration,
+    /// How long the previous refresh token still answers with the same successor; zero is strict single use.
+    pub refresh_token_grace_period: Duration,
+}
+
+/// Lifetimes of what browsers hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionSettings {
+    /// A session that is not used for this long ends.
+    pub idle_lifetime: Duration,
+    /// A session ends this long after sign-in, used or not.
+    pub absolute_lifetime: Duration,
+    /// How long a sign-in or consent page can be submitted.
+    pub sign_in_page_lifetime: Duration,
+}
+
+/// Password rules and hashing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PasswordSettings {
+    /// Argon2id memory in KiB.
+    pub argon2_memory_kib: u32,
+    /// Argon2id passes.
+    pub argon2_iterations: u32,
+    /// Argon2id lanes.
+    pub argon2_parallelism: u32,
+    /// Threads that hash; at least 1.
+    pub hash_threads: usize,
+    /// Hashes that may wait; beyond that the answer is 503.
+    pub queue_length: usize,
+    /// The shortest new password, in Unicode characters.
+    pub min_length: usize,
+}
+
+/// What one request, one source and one account may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitSettings {
+    /// The largest request body in bytes.
+    pub max_body_bytes: usize,
+    /// A request that takes longer is answered with 503.
+    pub request_timeout: Duration,
+    /// Sign-in attempts from one IPv4 address or IPv6 /64 in a minute.
+    pub sign_in_attempts_per_source_per_minute: u32,
+    /// Failures in a row after which an account accepts no password until an administrator unlocks it.
+    pub consecutive_failures_per_account: u32,
+}
+
+/// Logging.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TelemetrySettings {
+    /// One JSON object a line, or text for people.
+    pub log_format: LogFormat,
+    /// A `tracing` filter such as `info` or `info,keystead=debug`.
+    pub log_filter: String,
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For machines.
+    Json,
+    /// For people.
+    Text,
+}
+
+impl LogFormat {
+    /// The word used in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Text => "text",
+        }
+    }
+}
+
+/// The end of the process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShutdownSettings {
+    /// How long requests in flight may take to finish after SIGTERM.
+    pub grace_period: Duration,
+}

@@ -1,0 +1,134 @@
+//! One type for each kind of identifier, so that one can never be taken for another.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(id: Uuid) -> Self {
+                Self(id)
+            }
+        }
+    };
+}
+
+uuid_id!(
+    /// A person: the `sub` of everything issued for them.
+    UserId
+);
+uuid_id!(
+    /// A browser's single sign-on session: the `sid` of tokens.
+    SessionId
+);
+uuid_id!(
+    /// One authorization that a person gave to a client: a token family.
+    GrantId
+);
+uuid_id!(
+    /// A resource server's registration; tokens name it by its audience.
+    ResourceServerId
+);
+uuid_id!(
+    /// One of a client's live secrets.
+    SecretId
+);
+uuid_id!(
+    /// One authorization request, from its validation until it is answered.
+    RequestId
+);
+
+/// A client's public name (RFC 6749 §2.2): 1 to 128 printable ASCII characters without space, never in the form of a UUID.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct ClientId(String);
+
+impl ClientId {
+    /// Checks the form. `None`: not a possible client id, so no client has it.
+    ///
+    /// A UUID is refused because a person's `sub` is one: RFC 9068 §5 wants a client's `sub` never to equal a person's.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let printable = text.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
+        let plausible = printable && (1..=128).contains(&text.len()) && Uuid::try_parse(text).is_err();
+        plausible.then(|| Self(text.to_owned()))
+    }
+
+    /// The text as registered.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A key's name in JOSE headers (RFC 7517 §4.5): eight random bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Kid(pub [u8; 8]);
+
+impl Kid {
+    /// Reads the 11 characters of base64url that [`Display`](fmt::Display) writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        use base64::Engine as _;
+        let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).ok()?;
+        bytes.try_into().ok().map(Self)
+    }
+}
+
+impl fmt::Display for Kid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use base64::Engine as _;
+        f.write_str(&base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn security_32_a_client_id_cannot_have_the_form_of_a_user_id() {
+        for id in [
+            "018f3c1e-0000-7000-8000-000000000000",
+            "018f3c1e000070008000000000000000",
+            "urn:uuid:018f3c1e-0000-7000-8000-000000000000",
+        ] {
+            assert_eq!(ClientId::parse(id), None, "{id}");
+        }
+        assert!(ClientId::parse("demo-web").is_some());
+        assert!(ClientId::parse("https://client.example/metadata.json").is_some());
+    }
+
+    #[test]
+    fn a_client_id_is_short_printable_ascii() {
+        for id in ["", "a b", "a\u{0}", "ä", "a\"", &"x".repeat(129)] {
+            assert_eq!(ClientId::parse(id), None, "{id:?}");
+        }
+    }
+
+    #[test]
+    fn a_kid_survives_its_text_form() {
+        let kid = Kid([1, 2, 3, 250, 251, 252, 253, 254]);
+        assert_eq!(Kid::parse(&kid.to_string()), Some(kid));
+        assert_eq!(Kid::parse("short"), None);
+    }
+}

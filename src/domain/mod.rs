@@ -1,0 +1,31 @@
+//! The nouns of an authorization server: typed identifiers, secrets, scopes, redirect URIs, clients, users, sessions, grants.
+//!
+//! Owns: values that cannot be constructed wrong. Does not own: rules that judge a request (`protocol`), storage, I/O; nothing here is async.
+
+mod audit;
+mod client;
+mod clock;
+mod grant;
+mod ids;
+mod key;
+mod redirect_uri;
+mod resource_server;
+mod scope;
+mod secret;
+mod session;
+mod user;
+
+pub use audit::{Actor, AuditEvent, Origin};
+pub use client::{
+    ApplicationType, Client, ClientAuthMethod, ClientMetadata, ClientSecret, GrantType, MetadataProblem, RefreshPolicy,
+};
+pub use clock::{Clock, Timestamp};
+pub use grant::{Grant, GrantDetails, GrantEnd, Position, TokenState};
+pub use ids::{ClientId, GrantId, Kid, RequestId, ResourceServerId, SecretId, SessionId, UserId};
+pub use key::{KeyAlgorithm, KeyRecord, KeyState, SigningAlgorithm};
+pub use redirect_uri::{RedirectUri, RedirectUriProblem};
+pub use resource_server::{ADMIN_AUDIENCE, ResourceServer, SCOPE_ADMIN, SCOPE_ADMIN_READ};
+pub use scope::{InvalidScope, Scope};
+pub use secret::{Secret, SecretBytes};
+pub use session::{Authentication, Session};
+pub use user::{Address, Profile, User, UserState, normalize_identifier};

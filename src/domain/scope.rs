@@ -1,0 +1,136 @@
+//! Scope: a set of scope tokens (RFC 6749 §3.3).
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// A set of scope tokens. The order in which they were sent does not matter, so it is not kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scope(BTreeSet<String>);
+
+/// A scope parameter with a character that RFC 6749 §3.3 does not allow, or with too many tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("scope must be at most 64 tokens of printable ASCII, separated by single spaces")]
+pub struct InvalidScope;
+
+const MOST_TOKENS: usize = 64;
+
+impl Scope {
+    /// Reads the space-delimited form.
+    ///
+    /// # Errors
+    /// A character outside `%x21 / %x23-5B / %x5D-7E`, or more than 64 tokens.
+    pub fn parse(text: &str) -> Result<Self, InvalidScope> {
+        let tokens: BTreeSet<String> = text.split(' ').filter(|t| !t.is_empty()).map(str::to_owned).collect();
+        if tokens.len() > MOST_TOKENS || !tokens.iter().all(|t| is_token(t)) {
+            return Err(InvalidScope);
+        }
+        Ok(Self(tokens))
+    }
+
+    /// Reads tokens that a database row or a registration holds; tokens of a wrong form are refused.
+    ///
+    /// # Errors
+    /// As [`Scope::parse`].
+    pub fn from_tokens<T: Into<String>>(tokens: impl IntoIterator<Item = T>) -> Result<Self, InvalidScope> {
+        let tokens: BTreeSet<String> = tokens.into_iter().map(Into::into).collect();
+        if tokens.len() > MOST_TOKENS || !tokens.iter().all(|t| is_token(t)) {
+            return Err(InvalidScope);
+        }
+        Ok(Self(tokens))
+    }
+
+    /// Whether `token` is in the set.
+    #[must_use]
+    pub fn contains(&self, token: &str) -> bool {
+        self.0.contains(token)
+    }
+
+    /// Whether every token of this set is in `other`.
+    #[must_use]
+    pub fn is_within(&self, other: &Scope) -> bool {
+        self.0.is_subset(&other.0)
+    }
+
+    /// The tokens that both sets have.
+    #[must_use]
+    pub fn intersection(&self, other: &Scope) -> Scope {
+        Self(self.0.intersection(&other.0).cloned().collect())
+    }
+
+    /// The tokens that either set has.
+    #[must_use]
+    pub fn union(&self, other: &Scope) -> Scope {
+        Self(self.0.union(&other.0).cloned().collect())
+    }
+
+    /// The tokens in alphabetical order.
+    pub fn tokens(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    /// The tokens as a database array wants them.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<String> {
+        self.0.iter().cloned().collect()
+    }
+
+    /// Whether there is no token at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+fn is_token(token: &str) -> bool {
+    !token.is_empty() && token.len() <= 128 && token.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5B | 0x5D..=0x7E))
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, token) in self.0.iter().enumerate() {
+            if i > 0 {
+                f.write_str(" ")?;
+            }
+            f.write_str(token)?;
+        }
+        Ok(())
+    }
+}
+
+impl serde::Serialize for Scope {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Scope {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_and_repetition_do_not_matter() {
+        assert_eq!(Scope::parse("b a  a").unwrap(), Scope::parse("a b").unwrap());
+        assert_eq!(Scope::parse("b a").unwrap().to_string(), "a b");
+        assert!(Scope::parse("").unwrap().is_empty());
+    }
+
+    #[test]
+    fn characters_outside_the_grammar_are_refused() {
+        for text in ["a\"b", "a\\b", "a\tb", "ä", "a\n"] {
+            assert_eq!(Scope::parse(text), Err(InvalidScope), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn security_70_a_scope_with_too_many_tokens_is_refused() {
+        let many: Vec<String> = (0..65).map(|i| format!("s{i}")).collect();
+        assert_eq!(Scope::parse(&many.join(" ")), Err(InvalidScope));
+    }
+}

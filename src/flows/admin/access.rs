@@ -1,0 +1,57 @@
+//! Who may use the admin API.
+
+use crate::domain::{ADMIN_AUDIENCE, ClientId, SCOPE_ADMIN, SCOPE_ADMIN_READ};
+use crate::flows::{Engine, InternalError, introspect};
+
+/// What a request wants to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Only look.
+    Read,
+    /// Change something.
+    Write,
+}
+
+/// A client that showed a live access token for the admin API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminCaller {
+    /// The client.
+    pub client_id: ClientId,
+}
+
+/// Why a token does not open the admin API.
+#[derive(Debug)]
+pub enum AccessRefused {
+    /// Not a live access token for this API (RFC 6750 `invalid_token`).
+    InvalidToken,
+    /// A live one that is too narrow (RFC 6750 `insufficient_scope`).
+    InsufficientScope,
+    /// It could not be found out.
+    Internal(InternalError),
+}
+
+impl<E: Into<InternalError>> From<E> for AccessRefused {
+    fn from(error: E) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+/// Judges an access token for the admin API; its state is read from the database every time.
+///
+/// # Errors
+/// The token does not hold, is for somebody else, or is too narrow.
+pub async fn authorize(engine: &Engine, token: &str, needed: Access) -> Result<AdminCaller, AccessRefused> {
+    let claims = introspect::check_access_token(engine, token).await?.ok_or(AccessRefused::InvalidToken)?;
+    if !claims.aud.iter().any(|audience| audience == ADMIN_AUDIENCE) {
+        return Err(AccessRefused::InvalidToken);
+    }
+    // RFC 9068 §5: a client's own token has the client as its subject. A token that a person gave would make everybody who
+    // signs in an administrator.
+    if claims.sub != claims.client_id {
+        return Err(AccessRefused::InvalidToken);
+    }
+    let client_id = ClientId::parse(&claims.client_id).ok_or(AccessRefused::InvalidToken)?;
+    let allowed =
+        claims.scope.contains(SCOPE_ADMIN) || (needed == Access::Read && claims.scope.contains(SCOPE_ADMIN_READ));
+    if allowed { Ok(AdminCaller { client_id }) } else { Err(AccessRefused::InsufficientScope) }
+}

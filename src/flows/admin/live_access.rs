@@ -1,0 +1,69 @@
+//! A person's live sessions and grants, one by one.
+
+use serde_json::json;
+
+use super::{AdminError, Caller, Page, PageRequest};
+use crate::domain::{GrantEnd, GrantId, SessionId, UserId};
+use crate::flows::Engine;
+use crate::store::{self, live_access::LiveQuery};
+
+pub use crate::store::live_access::{LiveGrant, LiveSession};
+
+/// A person's live sessions in order of creation.
+///
+/// # Errors
+/// There is no such person; the database.
+pub async fn sessions(
+    engine: &Engine,
+    user: UserId,
+    request: PageRequest<SessionId>,
+) -> Result<Page<LiveSession>, AdminError> {
+    super::users::find(engine, user).await?;
+    let sessions = store::live_access::sessions(engine.store.pool(), query(engine, user, &request)).await?;
+    Ok(request.page(sessions))
+}
+
+/// A person's live grants in order of creation.
+///
+/// # Errors
+/// There is no such person; the database.
+pub async fn grants(
+    engine: &Engine,
+    user: UserId,
+    request: PageRequest<GrantId>,
+) -> Result<Page<LiveGrant>, AdminError> {
+    super::users::find(engine, user).await?;
+    let grants = store::live_access::grants(engine.store.pool(), query(engine, user, &request)).await?;
+    Ok(request.page(grants))
+}
+
+/// Ends one session; grants that are not for offline use are over with it.
+///
+/// # Errors
+/// There is no such session, or it was over before.
+pub async fn end_session(engine: &Engine, id: SessionId, caller: &Caller) -> Result<(), AdminError> {
+    let mut tx = engine.store.begin("end session").await?;
+    let user = store::live_access::end_session(tx.conn(), id, engine.clock.now()).await?.ok_or(AdminError::NotFound)?;
+    engine.record(&mut tx, "session.ended", &id, json!({ "user_id": user }), caller).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Ends one grant: its refresh token and its access tokens are dead.
+///
+/// # Errors
+/// There is no such grant, or it was over before.
+pub async fn end_grant(engine: &Engine, id: GrantId, caller: &Caller) -> Result<(), AdminError> {
+    let mut tx = engine.store.begin("end grant").await?;
+    let ended = store::live_access::end_grant(tx.conn(), id, GrantEnd::EndedByAdmin, engine.clock.now()).await?;
+    let user = ended.ok_or(AdminError::NotFound)?;
+    engine.record(&mut tx, "grant.ended", &id, json!({ "user_id": user }), caller).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+fn query<K: Copy>(engine: &Engine, user_id: UserId, request: &PageRequest<K>) -> LiveQuery<K> {
+    let now = engine.clock.now();
+    let idle_since = now - engine.policy.session_idle_lifetime;
+    LiveQuery { user_id, after: request.after, limit: request.rows(), now, idle_since }
+}

@@ -1,0 +1,29 @@
+//! What the server publishes about itself.
+
+use crate::crypto::Keyring;
+use crate::domain::{Scope, Timestamp};
+use crate::protocol::discovery;
+
+use super::Engine;
+use super::snapshot::ResourceServers;
+
+impl Engine {
+    /// The discovery document as JSON.
+    #[must_use]
+    pub fn discovery_document(&self, servers: &ResourceServers) -> String {
+        let scopes = servers.all().iter().fold(Scope::default(), |all, server| all.union(&server.scope));
+        discovery::document(&self.policy.issuer, &scopes).to_string()
+    }
+
+    /// The JWKS as JSON.
+    #[must_use]
+    pub fn jwks_document(&self, keyring: &Keyring) -> String {
+        keyring.jwks(self.clock.now())
+    }
+
+    /// When the JWKS changes next without anybody's doing.
+    #[must_use]
+    pub fn next_key_change(&self, keyring: &Keyring) -> Option<Timestamp> {
+        keyring.next_change(self.clock.now())
+    }
+}

@@ -1,0 +1,141 @@
+//! Minting: access tokens, ID tokens, refresh tokens.
+
+use std::sync::Arc;
+
+use time::Duration;
+
+use crate::crypto::{self, Keyring, PositionKind};
+use crate::domain::{Client, Grant, Position, Scope, SigningAlgorithm, Timestamp};
+use crate::protocol::audience::{self, Audience};
+use crate::protocol::claims::{
+    ACCESS_TOKEN_TYPE, AccessTokenClaims, ID_TOKEN_TYPE, IdTokenClaims, numeric_date, token_id,
+};
+use crate::protocol::token::TokenResponse;
+
+use super::{Engine, FlowError, InternalError};
+
+/// For whom tokens of this scope are made.
+///
+/// # Errors
+/// `invalid_target`, `invalid_scope`, or memory that is not confirmed.
+pub fn audience(engine: &Engine, scope: &Scope, resources: &[String]) -> Result<Audience, FlowError> {
+    let servers = engine.snapshots.resource_servers()?;
+    let by_scope = servers.by_scope(scope);
+    let by_resource: Vec<_> = resources.iter().map(|resource| servers.by_audience(resource).map(Arc::clone)).collect();
+    Ok(audience::judge(&engine.policy.issuer, scope, &by_scope, resources, &by_resource)?)
+}
+
+/// What one answer of the token endpoint is made from.
+pub struct Mint<'a> {
+    /// The client that gets the tokens.
+    pub client: &'a Client,
+    /// The grant behind them; none for client credentials.
+    pub grant: Option<&'a Grant>,
+    /// What the access token allows.
+    pub scope: &'a Scope,
+    /// For whom it is.
+    pub audience: Audience,
+    /// The time.
+    pub now: Timestamp,
+}
+
+impl Mint<'_> {
+    /// Signs everything that belongs into the answer.
+    ///
+    /// # Errors
+    /// A key is missing.
+    pub fn response(&self, engine: &Engine) -> Result<TokenResponse, InternalError> {
+        let keyring = engine.snapshots.keyring()?;
+        let lifetime = self.access_token_lifetime(engine);
+        let access_token = self.access_token(engine, &keyring, lifetime)?;
+        let id_token = match self.grant.filter(|grant| grant.details.scope.contains("openid")) {
+            Some(grant) => Some(self.id_token(engine, &keyring, grant, &access_token)?),
+            None => None,
+        };
+        let refresh_token = match self.grant.filter(|_| self.client.may_use(crate::domain::GrantType::RefreshToken)) {
+            Some(grant) => Some(refresh_token(&keyring, grant)?),
+            None => None,
+        };
+        let refresh_token_expires_in = match (&refresh_token, self.grant) {
+            (Some(_), Some(grant)) => Some((grant.idle_expires_at - self.now).whole_seconds().max(0)),
+            _ => None,
+        };
+        Ok(TokenResponse {
+            access_token,
+            token_type: "Bearer",
+            expires_in: lifetime.whole_seconds(),
+            scope: self.scope.to_string(),
+            refresh_token,
+            refresh_token_expires_in,
+            id_token,
+        })
+    }
+
+    fn access_token_lifetime(&self, engine: &Engine) -> Duration {
+        let client = self.client.metadata.access_token_lifetime.map(|s| Duration::seconds(s.into()));
+        let asked = [client, self.audience.lifetime].into_iter().flatten().min();
+        asked.unwrap_or(engine.policy.access_token_lifetime)
+    }
+
+    fn access_token(&self, engine: &Engine, keyring: &Keyring, lifetime: Duration) -> Result<String, InternalError> {
+        let authentication = self.grant.map(|grant| &grant.details.authentication);
+        let claims = AccessTokenClaims {
+            iss: engine.policy.issuer.clone(),
+            sub: self.grant.map_or_else(|| self.client.id.to_string(), |grant| grant.details.user_id.to_string()),
+            aud: self.audience.values.clone(),
+            exp: numeric_date(self.now + lifetime),
+            iat: numeric_date(self.now),
+            jti: token_id(self.grant.map(|grant| grant.id), engine.random.bytes()),
+            client_id: self.client.id.to_string(),
+            scope: self.scope.clone(),
+            auth_time: authentication.map(|a| numeric_date(a.auth_time)),
+            acr: authentication.map(|a| a.acr.clone()),
+            amr: authentication.map(|a| a.amr.clone()).unwrap_or_default(),
+            sid: self.grant.map(|grant| grant.details.session_id.to_string()),
+        };
+        let key = signing_key(keyring, self.audience.algorithm, self.now)?;
+        Ok(crypto::sign(key, ACCESS_TOKEN_TYPE, &claims)?)
+    }
+
+    fn id_token(
+        &self,
+        engine: &Engine,
+        keyring: &Keyring,
+        grant: &Grant,
+        access_token: &str,
+    ) -> Result<String, InternalError> {
+        let algorithm = self.client.metadata.id_token_signed_response_alg;
+        let details = &grant.details;
+        let claims = IdTokenClaims {
+            iss: engine.policy.issuer.clone(),
+            sub: details.user_id.to_string(),
+            aud: self.client.id.to_string(),
+            exp: numeric_date(self.now + engine.policy.id_token_lifetime),
+            iat: numeric_date(self.now),
+            auth_time: numeric_date(details.authentication.auth_time),
+            acr: details.authentication.acr.clone(),
+            amr: details.authentication.amr.clone(),
+            sid: details.session_id.to_string(),
+            // A nonce ties an ID token to the authorization request (Core §3.1.2.1); a refreshed one is not the answer to it any more (§12.2).
+            nonce: details.nonce.clone().filter(|_| grant.generation == 1),
+            at_hash: Some(crypto::left_half_hash(access_token, algorithm)),
+        };
+        let key = signing_key(keyring, algorithm, self.now)?;
+        Ok(crypto::sign(key, ID_TOKEN_TYPE, &claims)?)
+    }
+}
+
+fn signing_key(
+    keyring: &Keyring,
+    algorithm: SigningAlgorithm,
+    now: Timestamp,
+) -> Result<&crypto::SigningKey, InternalError> {
+    keyring.signing_key(algorithm, now).ok_or(InternalError::NoKey(algorithm.as_str()))
+}
+
+/// The refresh token of a grant's current generation; the same one each time it is derived.
+fn refresh_token(keyring: &Keyring, grant: &Grant) -> Result<String, InternalError> {
+    let position = Position { grant: grant.id, generation: grant.generation };
+    let token = crypto::derive(keyring, grant.mac_kid, PositionKind::RefreshToken, position);
+    Ok(token.ok_or(InternalError::NoKey("HMAC-SHA256"))?.expose().to_owned())
+}

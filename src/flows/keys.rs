@@ -1,0 +1,162 @@
+//! The life of keys: they are made, wait until everybody can know them, sign, retire. Times are in the rows, so all replicas agree.
+
+use time::Duration;
+
+use crate::crypto;
+use crate::domain::{Actor, AuditEvent, KeyAlgorithm, KeyRecord, KeyState, Kid, Origin, Timestamp};
+use crate::store::{self, Tx};
+
+use super::{Engine, InternalError};
+
+/// The longest access token lifetime that a client or resource server can register, in the schema's CHECK.
+const LONGEST_ACCESS_TOKEN: Duration = Duration::days(1);
+/// Clocks of replicas and resource servers may differ by this much.
+const CLOCK_SKEW: Duration = Duration::minutes(5);
+
+impl Engine {
+    /// Makes keys that are missing, rotates those that are due, and wraps again those whose key-encryption key was replaced. Every
+    /// replica calls this at start and now and then; a lock lets one at a time do it.
+    ///
+    /// # Errors
+    /// The database, or a key that cannot be decrypted.
+    pub async fn maintain_keys(&self) -> Result<(), InternalError> {
+        let now = self.clock.now();
+        let mut tx = self.store.begin("maintain keys").await?;
+        store::keys::lock(tx.conn()).await?;
+        let records = store::keys::all(tx.conn()).await?;
+        for algorithm in KeyAlgorithm::ALL {
+            match newest(&records, algorithm) {
+                None => self.insert_key(&mut tx, algorithm, now).await?,
+                Some(key) if key.activates_at + self.policy.key_rotation_interval - self.pending_period() <= now => {
+                    self.succeed(&mut tx, key, &Actor::System, &Origin::default()).await?;
+                }
+                Some(_) => {}
+            }
+        }
+        for record in records.iter().filter(|key| !matches!(key.state(now), KeyState::Retired | KeyState::Revoked)) {
+            if let Some(rewrapped) = self.encryption_keys.rewrap(record, &self.random)? {
+                store::keys::replace_wrapped(tx.conn(), record.kid, &rewrapped.wrapped, &rewrapped.encryption_key_id)
+                    .await?;
+            }
+        }
+        tx.commit().await?;
+        self.reload_keys().await
+    }
+
+    /// Rotates by hand: makes the successor of one key, or of each. Where one is already waiting, nothing is made. Gives the successors.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn rotate_keys(
+        &self,
+        only: Option<KeyAlgorithm>,
+        actor: &Actor,
+        origin: &Origin,
+    ) -> Result<Vec<KeyRecord>, InternalError> {
+        let now = self.clock.now();
+        let mut tx = self.store.begin("rotate keys").await?;
+        store::keys::lock(tx.conn()).await?;
+        let records = store::keys::all(tx.conn()).await?;
+        for algorithm in KeyAlgorithm::ALL.into_iter().filter(|algorithm| only.is_none_or(|only| only == *algorithm)) {
+            match newest(&records, algorithm) {
+                None => self.insert_key(&mut tx, algorithm, now).await?,
+                Some(key) if key.state(now) == KeyState::Active => self.succeed(&mut tx, key, actor, origin).await?,
+                Some(_) => {}
+            }
+        }
+        let after = store::keys::all(tx.conn()).await?;
+        tx.commit().await?;
+        self.reload_keys().await?;
+        let is_successor =
+            |key: &KeyRecord| key.state(now) == KeyState::Pending && only.is_none_or(|only| only == key.algorithm);
+        Ok(after.into_iter().filter(is_successor).collect())
+    }
+
+    /// Withdraws a key at once: its tokens are refused from now on. A successor signs immediately, although relying parties may still
+    /// hold an older JWKS. False: there is no such key, or it was withdrawn before.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn revoke_key(&self, kid: Kid, actor: &Actor, origin: &Origin) -> Result<bool, InternalError> {
+        let now = self.clock.now();
+        let mut tx = self.store.begin("revoke key").await?;
+        store::keys::lock(tx.conn()).await?;
+        let records = store::keys::all(tx.conn()).await?;
+        let Some(key) = records.iter().find(|key| key.kid == kid && key.revoked_at.is_none()) else { return Ok(false) };
+        store::keys::revoke(tx.conn(), kid, now).await?;
+        let others: Vec<KeyRecord> = records.iter().filter(|other| other.kid != kid).cloned().collect();
+        match newest(&others, key.algorithm) {
+            None => self.insert_key(&mut tx, key.algorithm, now).await?,
+            Some(pending) if pending.activates_at > now && key.state(now) == KeyState::Active => {
+                store::keys::activate_now(tx.conn(), pending.kid, now).await?;
+            }
+            Some(_) => {}
+        }
+        self.audit(&mut tx, &event("key.revoked", key, actor), origin).await?;
+        tx.commit().await?;
+        self.reload_keys().await?;
+        Ok(true)
+    }
+
+    async fn insert_key(
+        &self,
+        tx: &mut Tx,
+        algorithm: KeyAlgorithm,
+        activates_at: Timestamp,
+    ) -> Result<(), InternalError> {
+        let key = crypto::generate(algorithm, self.clock.now(), activates_at, &self.encryption_keys, &self.random)?;
+        store::keys::insert(tx.conn(), &key).await?;
+        self.audit(tx, &event("key.created", &key, &Actor::System), &Origin::default()).await?;
+        Ok(())
+    }
+
+    /// Plans the end of `key` and makes the key that follows it, in this order: only one key may be without a planned end.
+    async fn succeed(&self, tx: &mut Tx, key: &KeyRecord, actor: &Actor, origin: &Origin) -> Result<(), InternalError> {
+        let now = self.clock.now();
+        let retires_at = (now + self.pending_period()).max(key.activates_at);
+        store::keys::plan_retirement(
+            tx.conn(),
+            key.kid,
+            retires_at,
+            retires_at + self.verification_period(key.algorithm),
+        )
+        .await?;
+        let successor = crypto::generate(key.algorithm, now, retires_at, &self.encryption_keys, &self.random)?;
+        store::keys::insert(tx.conn(), &successor).await?;
+        self.audit(tx, &event("key.rotated", &successor, actor), origin).await?;
+        Ok(())
+    }
+
+    /// How long a new key is published before it signs: as long as a relying party may hold the JWKS without it.
+    fn pending_period(&self) -> Duration {
+        self.policy.jwks_max_age
+    }
+
+    /// How long tokens of a key that no longer signs may still be presented.
+    fn verification_period(&self, algorithm: KeyAlgorithm) -> Duration {
+        let longest = match algorithm {
+            KeyAlgorithm::Signing(_) => self.policy.id_token_lifetime.max(LONGEST_ACCESS_TOKEN),
+            KeyAlgorithm::HmacSha256 => self.longest_refresh_token(),
+        };
+        longest + CLOCK_SKEW
+    }
+
+    fn longest_refresh_token(&self) -> Duration {
+        let clients = self.snapshots.longest(|client| client.refresh_policy(self.policy.refresh).idle_lifetime);
+        clients.max(self.policy.refresh.idle_lifetime)
+    }
+}
+
+/// The one key of this algorithm whose end is not planned.
+fn newest(records: &[KeyRecord], algorithm: KeyAlgorithm) -> Option<&KeyRecord> {
+    records.iter().find(|key| key.algorithm == algorithm && key.retires_at.is_none() && key.revoked_at.is_none())
+}
+
+fn event(name: &'static str, key: &KeyRecord, actor: &Actor) -> AuditEvent {
+    AuditEvent {
+        name,
+        actor: actor.clone(),
+        subject: key.kid.to_string(),
+        details: serde_json::json!({ "algorithm": key.algorithm.as_str(), "activates_at": key.activates_at.unix_timestamp() }),
+    }
+}

@@ -1,0 +1,94 @@
+//! Use cases: load, judge by `protocol`, write. The only room that opens transactions.
+//!
+//! Owns: the order of steps, and what must be kept even when the answer is a refusal. Does not own: rules, SQL, HTTP.
+
+pub mod admin;
+pub mod authorize;
+pub mod browser;
+pub mod client_auth;
+pub mod documents;
+mod error;
+pub mod introspect;
+pub mod issue;
+pub mod keys;
+pub mod logout;
+pub mod readiness;
+pub mod revoke;
+pub mod sign_in;
+pub mod snapshot;
+pub mod token;
+pub mod userinfo;
+
+use std::sync::Arc;
+
+use time::Duration;
+
+use crate::crypto::{KeyEncryptionKeys, PasswordPool, Random};
+use crate::domain::{AuditEvent, Clock, Origin, RefreshPolicy};
+use crate::store::{self, Store, StoreError, Tx};
+
+pub use error::{FlowError, InternalError};
+pub use snapshot::Snapshots;
+
+/// Everything that a use case needs; one for each process, shared by all requests.
+pub struct Engine {
+    /// The database.
+    pub store: Store,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Gives randomness.
+    pub random: Random,
+    /// Hashes passwords, a bounded number at a time.
+    pub passwords: PasswordPool,
+    /// Decrypts private keys from the database.
+    pub encryption_keys: KeyEncryptionKeys,
+    /// Clients, resource servers and keys in memory.
+    pub snapshots: Snapshots,
+    /// What the operator decided.
+    pub policy: Policy,
+}
+
+/// The settings that use cases depend on.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// The issuer identifier, without a trailing slash.
+    pub issuer: String,
+    /// How long access tokens live where neither client nor resource server says otherwise.
+    pub access_token_lifetime: Duration,
+    /// How long ID tokens live.
+    pub id_token_lifetime: Duration,
+    /// How long an authorization code lives; at most 60 s.
+    pub authorization_code_lifetime: Duration,
+    /// Refresh policy of clients that name none.
+    pub refresh: RefreshPolicy,
+    /// From sign-in until a session ends for good.
+    pub session_absolute_lifetime: Duration,
+    /// From one use of a session until the next must have happened.
+    pub session_idle_lifetime: Duration,
+    /// How long a sign-in or consent page can be answered.
+    pub sign_in_page_lifetime: Duration,
+    /// How long relying parties may keep the JWKS; a new key waits as long before it signs.
+    pub jwks_max_age: Duration,
+    /// From one automatic key rotation to the next.
+    pub key_rotation_interval: Duration,
+    /// Characters that a password must have.
+    pub password_min_length: usize,
+    /// Failed sign-ins in a row after which an account refuses unknown browsers.
+    pub consecutive_failures: i32,
+}
+
+impl Engine {
+    /// Keeps an audit event in the transaction of what it tells about.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn audit(&self, tx: &mut Tx, event: &AuditEvent, origin: &Origin) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        store::audit::insert(tx.conn(), self.random.uuid_v7(now), now, event, origin).await?;
+        tracing::info!(event = event.name, subject = event.subject, "audit");
+        Ok(())
+    }
+}
+
+/// The engine as handlers hold it.
+pub type SharedEngine = Arc<Engine>;

@@ -1,0 +1,171 @@
+//! Mechanism 3: what everybody reads is in memory, and is not trusted once the database has been silent for too long.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+
+use super::{Engine, InternalError};
+use crate::crypto::Keyring;
+use crate::domain::{Client, ClientId, ResourceServer, Scope};
+use crate::store;
+
+/// How long memory is trusted without a sign of life from the database.
+const AGE_LIMIT: Duration = Duration::from_secs(15);
+
+/// Clients, resource servers and keys as of the last change that the database announced.
+pub struct Snapshots {
+    clients: ArcSwap<HashMap<ClientId, Arc<Client>>>,
+    resource_servers: ArcSwap<ResourceServers>,
+    keyring: ArcSwap<Keyring>,
+    started: Instant,
+    confirmed: AtomicU64,
+}
+
+/// All resource servers, found by audience or by scope token.
+#[derive(Debug, Default)]
+pub struct ResourceServers {
+    all: Vec<Arc<ResourceServer>>,
+}
+
+impl ResourceServers {
+    /// The one with this audience.
+    #[must_use]
+    pub fn by_audience(&self, audience: &str) -> Option<&Arc<ResourceServer>> {
+        self.all.iter().find(|server| server.audience == audience)
+    }
+
+    /// Those to which any of the tokens belongs, in order of registration.
+    #[must_use]
+    pub fn by_scope(&self, scope: &Scope) -> Vec<Arc<ResourceServer>> {
+        self.all.iter().filter(|server| !server.scope.intersection(scope).is_empty()).cloned().collect()
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn all(&self) -> &[Arc<ResourceServer>] {
+        &self.all
+    }
+
+    /// Builds the index from rows.
+    #[must_use]
+    pub fn new(servers: Vec<ResourceServer>) -> Self {
+        Self { all: servers.into_iter().map(Arc::new).collect() }
+    }
+}
+
+impl Snapshots {
+    /// Empty and not yet confirmed: nothing is served from it before the first load.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self {
+            clients: ArcSwap::default(),
+            resource_servers: ArcSwap::default(),
+            keyring: ArcSwap::from_pointee(Keyring::empty()),
+            started: Instant::now(),
+            confirmed: AtomicU64::new(0),
+        }
+    }
+
+    /// The database has just shown that it would have told us of a change.
+    pub fn confirm(&self) {
+        // Zero means never, so the first millisecond counts as one.
+        let elapsed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
+        self.confirmed.store(elapsed, Ordering::Release);
+    }
+
+    fn check_age(&self) -> Result<(), InternalError> {
+        let confirmed = self.confirmed.load(Ordering::Acquire);
+        let age = self.started.elapsed().saturating_sub(Duration::from_millis(confirmed));
+        if confirmed == 0 || age > AGE_LIMIT { Err(InternalError::Stale) } else { Ok(()) }
+    }
+
+    /// The client of this id, disabled or not.
+    ///
+    /// # Errors
+    /// [`InternalError::Stale`].
+    pub fn client(&self, id: &ClientId) -> Result<Option<Arc<Client>>, InternalError> {
+        self.check_age()?;
+        Ok(self.clients.load().get(id).cloned())
+    }
+
+    /// The longest of a duration over all clients.
+    #[must_use]
+    pub fn longest(&self, of: impl Fn(&Client) -> time::Duration) -> time::Duration {
+        self.clients.load().values().map(|client| of(client)).max().unwrap_or_default()
+    }
+
+    /// The resource servers.
+    ///
+    /// # Errors
+    /// [`InternalError::Stale`].
+    pub fn resource_servers(&self) -> Result<Arc<ResourceServers>, InternalError> {
+        self.check_age()?;
+        Ok(self.resource_servers.load_full())
+    }
+
+    /// The keys.
+    ///
+    /// # Errors
+    /// [`InternalError::Stale`].
+    pub fn keyring(&self) -> Result<Arc<Keyring>, InternalError> {
+        self.check_age()?;
+        Ok(self.keyring.load_full())
+    }
+}
+
+impl Engine {
+    /// Reads everything again: at start, after the listener lost its connection, and now and then.
+    ///
+    /// # Errors
+    /// The database, or a key that cannot be decrypted.
+    pub async fn reload_all(&self) -> Result<(), InternalError> {
+        let clients = store::clients::all(self.store.pool()).await?;
+        let clients = clients.into_iter().map(|client| (client.id.clone(), Arc::new(client))).collect();
+        self.snapshots.clients.store(Arc::new(clients));
+        self.reload_resource_servers().await?;
+        self.reload_keys().await?;
+        self.snapshots.confirm();
+        Ok(())
+    }
+
+    /// Reads one client again.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn reload_client(&self, id: &ClientId) -> Result<(), InternalError> {
+        let client = store::clients::find(self.store.pool(), id).await?.map(Arc::new);
+        self.snapshots.clients.rcu(|current| {
+            let mut next = HashMap::clone(current);
+            match &client {
+                Some(client) => next.insert(id.clone(), Arc::clone(client)),
+                None => next.remove(id),
+            };
+            next
+        });
+        Ok(())
+    }
+
+    /// Reads the resource servers again.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn reload_resource_servers(&self) -> Result<(), InternalError> {
+        let servers = store::resource_servers::all(self.store.pool()).await?;
+        self.snapshots.resource_servers.store(Arc::new(ResourceServers::new(servers)));
+        Ok(())
+    }
+
+    /// Reads the keys again.
+    ///
+    /// # Errors
+    /// The database, or a key that cannot be decrypted.
+    pub async fn reload_keys(&self) -> Result<(), InternalError> {
+        let records = store::keys::all(self.store.pool()).await?;
+        let keyring = Keyring::load(&records, &self.encryption_keys, self.clock.now())?;
+        self.snapshots.keyring.store(Arc::new(keyring));
+        Ok(())
+    }
+}

@@ -1,0 +1,67 @@
+//! Form bodies, read once.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, header};
+use axum::response::Response;
+
+use crate::protocol::error::OAuthError;
+use crate::protocol::params::Params;
+
+use super::errors;
+
+/// The parameters of a POST to an endpoint that programs call, and the one `Authorization` header.
+pub(super) struct OAuthForm {
+    /// The form.
+    pub params: Params,
+    /// The header, where there is one.
+    pub authorization: Option<String>,
+}
+
+impl<S: Send + Sync> FromRequest<S> for OAuthForm {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        let refuse = |error: OAuthError| errors::oauth_json(&error);
+        if request.uri().query().is_some_and(|query| !query.is_empty()) {
+            // A secret or token in an address ends up in logs and histories (RFC 6749 §2.3.1, RFC 9700 §4.3.2).
+            return Err(refuse(OAuthError::invalid_request(
+                "Send all parameters in the request body, none in the query.",
+            )));
+        }
+        let authorization = authorization(request.headers()).map_err(refuse)?;
+        let text = form_text(request, state).await?;
+        let params = Params::parse(&[&text]).map_err(refuse)?;
+        Ok(Self { params, authorization })
+    }
+}
+
+/// The only `Authorization` header of a request.
+pub(super) fn authorization(headers: &HeaderMap) -> Result<Option<String>, OAuthError> {
+    let mut all = headers.get_all(header::AUTHORIZATION).iter();
+    match (all.next(), all.next()) {
+        (None, _) => Ok(None),
+        (Some(_), Some(_)) => Err(OAuthError::invalid_request("The Authorization header occurs more than once.")),
+        (Some(value), None) => {
+            let text =
+                value.to_str().map_err(|_| OAuthError::invalid_request("The Authorization header is not ASCII."))?;
+            Ok(Some(text.to_owned()))
+        }
+    }
+}
+
+/// The text of a form body; too large, of another type or not UTF-8 is refused.
+pub(super) async fn form_text<S: Send + Sync>(request: Request, state: &S) -> Result<String, Response> {
+    if !is_form(request.headers()) {
+        let sentence = "The Content-Type must be application/x-www-form-urlencoded.";
+        return Err(errors::oauth_json(&OAuthError::invalid_request(sentence)));
+    }
+    let bytes = Bytes::from_request(request, state).await.map_err(|_| errors::too_large())?;
+    String::from_utf8(bytes.into())
+        .map_err(|_| errors::oauth_json(&OAuthError::invalid_request("The request body is not UTF-8.")))
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}

@@ -1,0 +1,143 @@
+//! Around every request: correlation id, source address, deadline, one log event, metrics, common headers.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use ipnet::IpNet;
+
+use crate::domain::Origin;
+use crate::telemetry;
+
+use super::{HttpOptions, errors};
+
+const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+
+/// The outermost layer.
+pub(super) async fn around(State(options): State<Arc<HttpOptions>>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = method_label(request.method());
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+    let origin =
+        Origin { ip: source(peer, request.headers(), &options.trusted_proxies), correlation_id: new_correlation_id() };
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    request.extensions_mut().insert(origin.clone());
+    let wants_html = accepts_html(request.headers());
+    let answered = tokio::time::timeout(options.request_timeout, next.run(request)).await;
+    let mut response = match answered {
+        Ok(response) => response,
+        Err(_) => errors::too_slow(wants_html, &origin),
+    };
+    if let Ok(id) = HeaderValue::from_str(&origin.correlation_id) {
+        response.headers_mut().insert(CORRELATION_ID, id);
+    }
+    response.headers_mut().entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
+    let took = started.elapsed();
+    let route = route_label(route.as_deref());
+    let status = response.status().as_u16();
+    telemetry::request(route, method, status, took);
+    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    tracing::info!(method, route, status, micros, correlation_id = origin.correlation_id, "request");
+    response
+}
+
+fn new_correlation_id() -> String {
+    // Not a secret, so the cheap generator of the hash maps is random enough to tell requests apart.
+    use std::hash::{BuildHasher as _, Hasher as _};
+    let random = || std::collections::hash_map::RandomState::new().build_hasher().finish();
+    format!("{:016x}", random())
+}
+
+/// The address that a request came from. `X-Forwarded-For` counts only as far as trusted proxies wrote it: from the right, the first
+/// address that is not one of ours. A client that writes the header itself changes nothing (RFC 9700 §4.13).
+fn source(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
+    let peer = peer?.to_canonical();
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
+    if !is_trusted(&peer) {
+        return Some(peer);
+    }
+    let hops: Vec<&str> = headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .collect();
+    let mut last = peer;
+    for hop in hops.into_iter().rev() {
+        let Ok(address) = hop.trim().parse::<IpAddr>() else { break };
+        last = address.to_canonical();
+        if !is_trusted(&last) {
+            break;
+        }
+    }
+    Some(last)
+}
+
+/// Whether the caller is a person's browser rather than a program.
+pub(super) fn accepts_html(headers: &HeaderMap) -> bool {
+    headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains("text/html"))
+}
+
+/// Routes are few and fixed, so their names are kept for good: metrics want labels that live as long as the process.
+fn route_label(route: Option<&str>) -> &'static str {
+    use std::collections::HashMap;
+    use std::sync::{LazyLock, RwLock};
+    static KNOWN: LazyLock<RwLock<HashMap<String, &'static str>>> = LazyLock::new(RwLock::default);
+    let Some(route) = route else { return "none" };
+    if let Some(label) = KNOWN.read().ok().and_then(|known| known.get(route).copied()) {
+        return label;
+    }
+    let label: &'static str = Box::leak(route.to_owned().into_boxed_str());
+    if let Ok(mut known) = KNOWN.write() {
+        return known.entry(route.to_owned()).or_insert(label);
+    }
+    label
+}
+
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(peer: &str, forwarded: &str) -> String {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-for", forwarded.parse().unwrap());
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        source(Some(peer.parse().unwrap()), &headers, &trusted).unwrap().to_string()
+    }
+
+    #[test]
+    fn security_65_forwarded_addresses_count_only_from_trusted_proxies() {
+        assert_eq!(seen("203.0.113.9", "198.51.100.1"), "203.0.113.9", "a stranger's header is ignored");
+        assert_eq!(seen("10.0.0.1", "198.51.100.1"), "198.51.100.1");
+        assert_eq!(
+            seen("10.0.0.1", "1.2.3.4, 198.51.100.1, 10.0.0.2"),
+            "198.51.100.1",
+            "what the client wrote first is not believed"
+        );
+        assert_eq!(seen("10.0.0.1", "garbage"), "10.0.0.1");
+        assert_eq!(seen("::ffff:10.0.0.1", "198.51.100.1"), "198.51.100.1");
+    }
+
+    #[test]
+    fn a_route_has_one_label_however_often_it_is_asked_for() {
+        assert!(std::ptr::eq(route_label(Some("/x")), route_label(Some("/x"))));
+        assert_eq!(route_label(None), "none");
+    }
+}

@@ -1,0 +1,88 @@
+//! Discovery documents and the JWKS: made once, served as bytes until what they tell changes.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::domain::Timestamp;
+use crate::flows::InternalError;
+
+use super::{Public, errors};
+
+/// The bytes that are being served.
+#[derive(Default)]
+pub(super) struct Documents {
+    configuration: ArcSwapOption<Made>,
+    jwks: ArcSwapOption<Made>,
+}
+
+struct Made {
+    /// Address of the snapshot that it was made from, which is kept alive so that no other can take its place.
+    from: Arc<dyn std::any::Any + Send + Sync>,
+    /// From when it must be made anew even so.
+    until: Option<Timestamp>,
+    bytes: Bytes,
+}
+
+/// The bytes in `place` if they were made from this snapshot and still hold, otherwise new ones.
+fn bytes<T: Send + Sync + 'static>(
+    place: &ArcSwapOption<Made>,
+    from: Arc<T>,
+    now: Timestamp,
+    make: impl FnOnce(&T) -> (String, Option<Timestamp>),
+) -> Bytes {
+    if let Some(made) = place.load().as_ref()
+        && std::ptr::addr_eq(Arc::as_ptr(&made.from), Arc::as_ptr(&from))
+        && made.until.is_none_or(|until| now < until)
+    {
+        return made.bytes.clone();
+    }
+    let (text, until) = make(&from);
+    let bytes = Bytes::from(text);
+    place.store(Some(Arc::new(Made { from, until, bytes: bytes.clone() })));
+    bytes
+}
+
+fn cacheable(bytes: Bytes, max_age: i64) -> Response {
+    let mut response = bytes.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Ok(value) = HeaderValue::from_str(&format!("public, max-age={max_age}")) {
+        headers.insert(header::CACHE_CONTROL, value);
+    }
+    response
+}
+
+/// OpenID Connect Discovery §4, RFC 8414 §3.
+pub(super) async fn configuration(State(public): State<Public>) -> Response {
+    let engine = &public.engine;
+    let made = engine.snapshots.resource_servers().map(|servers| {
+        bytes(&public.documents.configuration, servers, engine.clock.now(), |servers| {
+            (engine.discovery_document(servers), None)
+        })
+    });
+    answer(made, engine.policy.jwks_max_age.whole_seconds())
+}
+
+/// RFC 7517 §5: the public keys, pending ones too, so that nobody meets a signature of an unknown key.
+pub(super) async fn jwks(State(public): State<Public>) -> Response {
+    let engine = &public.engine;
+    let now = engine.clock.now();
+    let made = engine.snapshots.keyring().map(|keyring| {
+        bytes(&public.documents.jwks, keyring, now, |keyring| {
+            (engine.jwks_document(keyring), engine.next_key_change(keyring))
+        })
+    });
+    answer(made, engine.policy.jwks_max_age.whole_seconds())
+}
+
+fn answer(made: Result<Bytes, InternalError>, max_age: i64) -> Response {
+    match made {
+        Ok(bytes) => cacheable(bytes, max_age),
+        Err(error) => errors::oauth_json(&errors::conceal(&error)),
+    }
+}

@@ -1,0 +1,143 @@
+//! The one file that turns errors into responses.
+
+use std::any::Any;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::domain::Origin;
+use crate::flows::{FlowError, InternalError};
+use crate::protocol::error::{ErrorCode, OAuthError};
+
+use super::pages;
+
+/// Seconds after which a caller may try again.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
+/// The status for an error of an endpoint that programs call (RFC 6749 §5.2, RFC 6750 §3.1).
+fn status(code: ErrorCode) -> StatusCode {
+    match code {
+        ErrorCode::InvalidClient | ErrorCode::InvalidToken => StatusCode::UNAUTHORIZED,
+        ErrorCode::InsufficientScope => StatusCode::FORBIDDEN,
+        ErrorCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorCode::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::BAD_REQUEST,
+    }
+}
+
+/// What a caller is told about trouble of our own, and what the log is told.
+pub(super) fn conceal(error: &InternalError) -> OAuthError {
+    if error.is_temporary() {
+        tracing::warn!(%error, "temporarily unavailable");
+        OAuthError::new(
+            ErrorCode::TemporarilyUnavailable,
+            "The server is busy or its database is away; try again in a moment.",
+        )
+    } else {
+        tracing::error!(%error, "internal error");
+        OAuthError::new(
+            ErrorCode::ServerError,
+            "Something went wrong here; try again, and report the correlation id if it stays.",
+        )
+    }
+}
+
+/// An OAuth error as JSON.
+pub(super) fn oauth_json(error: &OAuthError) -> Response {
+    let mut body = json!({ "error": error.code.as_str(), "error_description": error.description });
+    if let Some(reason) = error.reason {
+        body["error_reason"] = json!(reason);
+    }
+    let mut response = (status(error.code), axum::Json(body)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    match error.code {
+        // RFC 6749 §5.2: a client that used the Authorization header must be told the scheme; it hurts no other.
+        ErrorCode::InvalidClient => {
+            headers.insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Basic realm=\"keystead\", charset=\"UTF-8\""),
+            );
+        }
+        ErrorCode::TemporarilyUnavailable => {
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        _ => {}
+    }
+    response
+}
+
+/// The outcome of a flow at an endpoint that programs call.
+pub(super) fn flow_json(error: FlowError) -> Response {
+    match error {
+        FlowError::Refused(error) => oauth_json(&error),
+        FlowError::Internal(error) => oauth_json(&conceal(&error)),
+    }
+}
+
+/// An error at an endpoint that takes bearer tokens (RFC 6750 §3).
+pub(super) fn bearer(error: FlowError) -> Response {
+    let error = match error {
+        FlowError::Refused(error) => error,
+        FlowError::Internal(error) => conceal(&error),
+    };
+    let mut response = oauth_json(&error);
+    if matches!(error.code, ErrorCode::InvalidToken | ErrorCode::InsufficientScope | ErrorCode::InvalidRequest) {
+        let challenge = format!(
+            "Bearer realm=\"keystead\", error=\"{}\", error_description=\"{}\"",
+            error.code.as_str(),
+            error.description
+        );
+        if let Ok(challenge) = HeaderValue::from_str(&challenge) {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+    }
+    response
+}
+
+/// RFC 6750 §3.1: a request without any token is told the scheme and nothing more.
+pub(super) fn no_token() -> Response {
+    let mut response = StatusCode::UNAUTHORIZED.into_response();
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"keystead\""));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A method that an endpoint for programs does not have.
+pub(super) async fn method_not_allowed_json() -> Response {
+    let error = OAuthError::invalid_request(
+        "This endpoint does not know this HTTP method; the Allow header says which it knows.",
+    );
+    let mut response = oauth_json(&error);
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    response
+}
+
+/// A body that is larger than allowed.
+pub(super) fn too_large() -> Response {
+    let mut response = oauth_json(&OAuthError::invalid_request("The request body is too large."));
+    *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+    response
+}
+
+/// A request that ran out of time.
+pub(super) fn too_slow(html: bool, origin: &Origin) -> Response {
+    tracing::warn!(correlation_id = origin.correlation_id, "a request ran out of time");
+    let error = OAuthError::new(
+        ErrorCode::TemporarilyUnavailable,
+        "The server is busy or its database is away; try again in a moment.",
+    );
+    if html { pages::error(StatusCode::SERVICE_UNAVAILABLE, &error, origin, None) } else { oauth_json(&error) }
+}
+
+/// A defect that made a handler panic; the connection and the other requests live on.
+#[expect(clippy::needless_pass_by_value, reason = "the signature that CatchPanicLayer asks for")]
+pub(super) fn panicked(reason: Box<dyn Any + Send + 'static>) -> Response {
+    let reason = reason.downcast_ref::<&str>().copied().or_else(|| reason.downcast_ref::<String>().map(String::as_str));
+    tracing::error!(reason = reason.unwrap_or("unknown"), "a handler panicked");
+    oauth_json(&OAuthError::new(
+        ErrorCode::ServerError,
+        "Something went wrong here; try again, and report the correlation id if it stays.",
+    ))
+}

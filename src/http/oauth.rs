@@ -1,0 +1,122 @@
+//! The endpoints that programs call: token, introspection, revocation, userinfo.
+
+use axum::Extension;
+use axum::extract::{RawQuery, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::domain::Origin;
+use crate::flows::{self, FlowError};
+use crate::protocol::error::OAuthError;
+use crate::protocol::params::Params;
+
+use super::body::{OAuthForm, authorization, form_text};
+use super::{Public, errors};
+
+fn json_no_store(status: StatusCode, body: &impl Serialize) -> Response {
+    let mut response = (status, axum::Json(body)).into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// RFC 6749 §3.2.
+pub(super) async fn token(
+    State(public): State<Public>,
+    Extension(origin): Extension<Origin>,
+    form: OAuthForm,
+) -> Response {
+    match flows::token::exchange(&public.engine, form.authorization.as_deref(), &form.params, &origin).await {
+        Ok(tokens) => json_no_store(StatusCode::OK, &tokens),
+        Err(error) => errors::flow_json(error),
+    }
+}
+
+/// RFC 7662 §2.
+pub(super) async fn introspect(State(public): State<Public>, form: OAuthForm) -> Response {
+    match flows::introspect::introspect(&public.engine, form.authorization.as_deref(), &form.params).await {
+        Ok(answer) => json_no_store(StatusCode::OK, &answer),
+        Err(error) => errors::flow_json(error),
+    }
+}
+
+/// RFC 7009 §2.
+pub(super) async fn revoke(
+    State(public): State<Public>,
+    Extension(origin): Extension<Origin>,
+    form: OAuthForm,
+) -> Response {
+    match flows::revoke::revoke(&public.engine, form.authorization.as_deref(), &form.params, &origin).await {
+        Ok(()) => json_no_store(StatusCode::OK, &serde_json::json!({})),
+        Err(error) => errors::flow_json(error),
+    }
+}
+
+/// OpenID Connect Core §5.3.1 by GET.
+pub(super) async fn userinfo_get(
+    State(public): State<Public>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let token = header_token(&headers, query.as_deref());
+    answer_userinfo(&public, token).await
+}
+
+/// OpenID Connect Core §5.3.1 by POST: the token in the header or in the form.
+pub(super) async fn userinfo_post(
+    State(public): State<Public>,
+    RawQuery(query): RawQuery,
+    request: Request,
+) -> Response {
+    let in_header = match header_token(request.headers(), query.as_deref()) {
+        Ok(token) => token,
+        Err(error) => return errors::bearer(error.into()),
+    };
+    let has_body = request.headers().get(header::CONTENT_TYPE).is_some();
+    if in_header.is_some() && !has_body {
+        return answer_userinfo(&public, Ok(in_header)).await;
+    }
+    let text = match form_text(request, &()).await {
+        Ok(text) => text,
+        Err(_) if in_header.is_some() => return answer_userinfo(&public, Ok(in_header)).await,
+        Err(response) => return response,
+    };
+    answer_userinfo(&public, form_token(&text, in_header)).await
+}
+
+/// RFC 6750 §2: one way only, and never in the address.
+fn header_token(headers: &HeaderMap, query: Option<&str>) -> Result<Option<String>, OAuthError> {
+    let query = Params::parse(&[query.unwrap_or_default()])?;
+    if query.all("access_token").next().is_some() {
+        return Err(OAuthError::invalid_request(
+            "Send the access token in the Authorization header, not in the address.",
+        ));
+    }
+    let Some(header) = authorization(headers)? else { return Ok(None) };
+    match header.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim().to_owned())),
+        _ => Err(OAuthError::invalid_request("The Authorization header must be: Bearer, a space, the access token.")),
+    }
+}
+
+fn form_token(text: &str, in_header: Option<String>) -> Result<Option<String>, OAuthError> {
+    let params = Params::parse(&[text])?;
+    match (params.one("access_token")?, in_header) {
+        (Some(_), Some(_)) => {
+            Err(OAuthError::invalid_request("The access token was sent twice; use only the Authorization header."))
+        }
+        (in_form, in_header) => Ok(in_header.or_else(|| in_form.map(str::to_owned))),
+    }
+}
+
+async fn answer_userinfo(public: &Public, token: Result<Option<String>, OAuthError>) -> Response {
+    let token = match token {
+        Ok(Some(token)) => token,
+        Ok(None) => return errors::no_token(),
+        Err(error) => return errors::bearer(FlowError::Refused(error)),
+    };
+    match flows::userinfo::userinfo(&public.engine, &token).await {
+        Ok(claims) => json_no_store(StatusCode::OK, &claims),
+        Err(error) => errors::bearer(error),
+    }
+}

@@ -1,0 +1,312 @@
+//! The authorization endpoint, the sign-in page and the consent page.
+
+use std::net::IpAddr;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+
+use crate::domain::{Client, Origin, Secret};
+use crate::flows::authorize::{self, Next, Pending, Stop};
+use crate::flows::browser::{Browser, Form};
+use crate::flows::sign_in::{Credentials, SignIn};
+use crate::flows::{Engine, InternalError};
+use crate::protocol::error::OAuthError;
+use crate::protocol::interaction::identity_is_assured;
+use crate::protocol::params::Params;
+use crate::telemetry;
+
+use super::views::{ClientView, Consent, Login, ScopeView, SignedIn};
+use super::{BrowserParams, PLAIN, Policy, internal, render, see_other, stale_form, stopped};
+use crate::http::{Public, cookies};
+
+/// RFC 6749 §3.1, by GET and by POST.
+pub(in crate::http) async fn authorize(
+    State(public): State<Public>,
+    Extension(origin): Extension<Origin>,
+    headers: HeaderMap,
+    BrowserParams(params): BrowserParams,
+) -> Response {
+    let browser = cookies::browser(&public.engine, &headers);
+    match authorize::begin(&public.engine, &params, &browser).await {
+        Ok(next) => go(next),
+        Err(stop) => stopped(stop, &origin),
+    }
+}
+
+/// The address of the page that comes next.
+fn go(next: Next) -> Response {
+    match next {
+        Next::Application(location) => see_other(&location),
+        Next::Login(pending) => see_other(&format!("/login?request={}", pending.sealed)),
+        Next::Consent(pending) => see_other(&format!("/consent?request={}", pending.sealed)),
+    }
+}
+
+/// The sign-in page; without a request it signs in to Keystead itself.
+pub(in crate::http) async fn login_page(
+    State(public): State<Public>,
+    Extension(origin): Extension<Origin>,
+    headers: HeaderMap,
+    BrowserParams(params): BrowserParams,
+) -> Response {
+    let browser = cookies::browser(&public.engine, &headers);
+    let page = match params.one("request") {
+        Ok(Some(sealed)) => match authorize::resume(&public.engine, sealed, &browser).await {
+            Ok(Next::Login(pending)) => show_login(&public.engine, &browser, Some(&pending), None),
+            Ok(next) => return go(next),
+            Err(stop) => return stopped(stop, &origin),
+        },
+        Ok(None) => match public.engine.session(&browser, None).await {
+            Ok(Some((session, _))) => Ok(render(StatusCode::OK, &SignedIn { username: session.email }, &PLAIN)),
+            Ok(None) => show_login(&public.engine, &browser, None, None),
+            Err(trouble) => Err(trouble),
+        },
+        Err(refusal) => return stopped(Stop::Show(refusal), &origin),
+    };
+    page.unwrap_or_else(|trouble| internal(&trouble, &origin))
+}
+
+/// What a rejected try shows on the page.
+struct Rejected<'a> {
+    status: StatusCode,
+    identifier: &'a str,
+    sentence: String,
+}
+
+fn show_login(
+    engine: &Engine,
+    browser: &Browser,
+    pending: Option<&Pending>,
+    rejected: Option<Rejected<'_>>,
+) -> Result<Response, InternalError> {
+    let sealed = pending.map(|pending| pending.sealed.clone()).unwrap_or_default();
+    let known = pending.and_then(|pending| {
+        pending.request.login_hint.clone().or_else(|| pending.session.as_ref().map(|session| session.email.clone()))
+    });
+    let form_action = pending.map(|pending| pending.request.redirect_uri.csp_source());
+    let page = Login {
+        client: pending.map(|pending| client_view(&pending.client)),
+        csrf: engine.csrf_token(browser, Form::Login, &sealed)?,
+        request: sealed,
+        username: rejected
+            .as_ref()
+            .map_or_else(|| known.unwrap_or_default(), |rejected| rejected.identifier.to_owned()),
+        error: rejected.as_ref().map(|rejected| rejected.sentence.clone()),
+        back: pending.map(|pending| authorize::cancelled(engine, &pending.request)),
+    };
+    let status = rejected.map_or(StatusCode::OK, |rejected| rejected.status);
+    let mut response = render(status, &page, &Policy { form_action: form_action.as_deref(), connect: false });
+    cookies::greet(response.headers_mut(), browser);
+    Ok(response)
+}
+
+/// The posted sign-in form.
+pub(in crate::http) async fn login(
+    State(public): State<Public>,
+    Extension(origin): Extension<Origin>,
+    headers: HeaderMap,
+    BrowserParams(params): BrowserParams,
+) -> Response {
+    let browser = cookies::browser(&public.engine, &headers);
+    let form = match LoginForm::read(&params) {
+        Ok(form) => form,
+        Err(refusal) => return stopped(Stop::Show(refusal), &origin),
+    };
+    let again = if form.request.is_empty() { "/login".to_owned() } else { format!("/login?request={}", form.request) };
+    match public.engine.csrf_fits(&browser, Form::Login, &form.request, &form.csrf) {
+        Ok(true) => {}
+        Ok(false) => return stale_form(&origin, Some(again)),
+        Err(trouble) => return internal(&trouble, &origin),
+    }
+    let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    match try_sign_in(&public, form, &browser, &origin, user_agent).await {
+        Ok(response) => response,
+        Err(Stop::Internal(trouble)) => {
+            telemetry::sign_in("busy");
+            internal(&trouble, &origin)
+        }
+        Err(stop) => stopped(stop, &origin),
+    }
+}
+
+struct LoginForm {
+    csrf: String,
+    request: String,
+    identifier: String,
+    password: Secret,
+}
+
+impl LoginForm {
+    fn read(params: &Params) -> Result<Self, OAuthError> {
+        params.refuse_repetition()?;
+        let text = |name| params.one(name).map(|value| value.unwrap_or_default().to_owned());
+        Ok(Self {
+            csrf: text("csrf_token")?,
+            request: text("request")?,
+            identifier: text("username")?,
+            password: Secret::new(text("password")?),
+        })
+    }
+}
+
+async fn try_sign_in(
+    public: &Public,
+    form: LoginForm,
+    browser: &Browser,
+    origin: &Origin,
+    user_agent: Option<&str>,
+) -> Result<Response, Stop> {
+    let engine = &public.engine;
+    // Reading the request anew checks that it has not expired and that its client is still there.
+    let pending = match form.request.as_str() {
+        "" => None,
+        sealed => match authorize::resume(engine, sealed, browser).await? {
+            Next::Login(pending) => Some(pending),
+            next => return Ok(go(next)),
+        },
+    };
+    let LoginForm { identifier, password, request, .. } = form;
+    let shown = identifier.clone();
+    let outcome = if source_is_patient(public, origin) {
+        engine.sign_in(Credentials { identifier, password }, browser, origin, user_agent).await?
+    } else {
+        telemetry::sign_in("throttled");
+        SignIn::Wait { seconds: 60 }
+    };
+    let rejected = match outcome {
+        SignIn::Done(new) => {
+            let mut response = see_other(&if request.is_empty() {
+                "/login".to_owned()
+            } else {
+                format!("/consent?request={request}")
+            });
+            cookies::signed_in(response.headers_mut(), &new, engine.policy.session_absolute_lifetime);
+            return Ok(response);
+        }
+        SignIn::Wrong => Rejected {
+            status: StatusCode::UNAUTHORIZED,
+            identifier: &shown,
+            sentence: "That name or password is not right. Check both and try again.".to_owned(),
+        },
+        SignIn::Wait { seconds } => Rejected {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            identifier: &shown,
+            sentence: format!("Too many tries. Wait {} and try again.", duration_in_words(seconds)),
+        },
+    };
+    Ok(show_login(engine, browser, pending.as_deref(), Some(rejected))?)
+}
+
+fn duration_in_words(seconds: i64) -> String {
+    match seconds {
+        ..=1 => "a second".to_owned(),
+        2..=90 => format!("{seconds} seconds"),
+        91..=5400 => format!("{} minutes", (seconds + 59) / 60),
+        _ => format!("{} hours", (seconds + 3599) / 3600),
+    }
+}
+
+/// Whether this source may try once more. IPv6 counts by /64, since one household or attacker has all of it.
+fn source_is_patient(public: &Public, origin: &Origin) -> bool {
+    let Some(ip) = origin.ip else { return true };
+    let source = match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into()),
+    };
+    public.sign_in_limit.check_key(&source).is_ok()
+}
+
+/// The consent page, and the stop where every sign-in passes by.
+pub(in crate::http) async fn consent_page(
+    State(public): State<Public>,
+    Extension(origin): Extension<Origin>,
+    headers: HeaderMap,
+    BrowserParams(params): BrowserParams,
+) -> Response {
+    let browser = cookies::browser(&public.engine, &headers);
+    let sealed = match params.required("request") {
+        Ok(sealed) => sealed,
+        Err(refusal) => return stopped(Stop::Show(refusal), &origin),
+    };
+    let shown = match authorize::resume(&public.engine, sealed, &browser).await {
+        Ok(Next::Consent(pending)) => show_consent(&public.engine, &browser, &pending),
+        Ok(next) => return go(next),
+        Err(stop) => return stopped(stop, &origin),
+    };
+    shown.unwrap_or_else(|trouble| internal(&trouble, &origin))
+}
+
+fn show_consent(engine: &Engine, browser: &Browser, pending: &Pending) -> Result<Response, InternalError> {
+    let Pending { sealed, request, client, session } = pending;
+    let page = Consent {
+        client: client_view(client),
+        username: session.as_ref().map(|session| session.email.clone()).unwrap_or_default(),
+        scopes: request.scope.tokens().filter(|token| *token != "openid").map(scope_view).collect(),
+        redirect_host: request.redirect_uri.display_host(),
+        unverified: !identity_is_assured(request, client),
+        switch_href: format!("/login?request={}", authorize::for_another_account(engine, request)?),
+        csrf: engine.csrf_token(browser, Form::Consent, sealed)?,
+        request: sealed.clone(),
+    };
+    let source = request.redirect_uri.csp_source();
+    let mut response = render(StatusCode::OK, &page, &Policy { form_action: Some(&source), connect: false });
+    cookies::greet(response.headers_mut(), browser);
+    Ok(response)
+}
+
+/// The posted consent form.
+pub(in crate::http) async fn consent(
+    State(public): State<Public>,
+    Extension(origin): Extension<Origin>,
+    headers: HeaderMap,
+    BrowserParams(params): BrowserParams,
+) -> Response {
+    let browser = cookies::browser(&public.engine, &headers);
+    let read = || {
+        params.refuse_repetition()?;
+        let allowed = match params.required("decision")? {
+            "allow" => true,
+            "deny" => false,
+            _ => return Err(OAuthError::invalid_request("decision must be allow or deny.")),
+        };
+        Ok((params.required("request")?, params.one("csrf_token")?.unwrap_or_default(), allowed))
+    };
+    let (sealed, csrf, allowed) = match read() {
+        Ok(form) => form,
+        Err(refusal) => return stopped(Stop::Show(refusal), &origin),
+    };
+    match public.engine.csrf_fits(&browser, Form::Consent, sealed, csrf) {
+        Ok(true) => {}
+        Ok(false) => return stale_form(&origin, Some(format!("/consent?request={sealed}"))),
+        Err(trouble) => return internal(&trouble, &origin),
+    }
+    match authorize::consent(&public.engine, sealed, &browser, allowed).await {
+        Ok(next) => go(next),
+        Err(stop) => stopped(stop, &origin),
+    }
+}
+
+fn client_view(client: &Client) -> ClientView {
+    let m = &client.metadata;
+    ClientView {
+        name: m.client_name.clone(),
+        uri: m.client_uri.clone(),
+        logo_uri: m.logo_uri.clone(),
+        policy_uri: m.policy_uri.clone(),
+        tos_uri: m.tos_uri.clone(),
+    }
+}
+
+fn scope_view(token: &str) -> ScopeView {
+    let (title, detail) = match token {
+        "profile" => ("See your profile", "Your name, picture, birthday, language and what else is in your profile."),
+        "email" => ("See your e-mail address", "The address, and whether it was verified."),
+        "address" => ("See your postal address", "Street, city, region, postal code and country."),
+        "phone" => ("See your phone number", "The number, and whether it was verified."),
+        "offline_access" => ("Stay connected", "Keep this access while you are away, until you take it back."),
+        api => (api, "A permission of an API that this application uses."),
+    };
+    ScopeView { name: token.to_owned(), title: title.to_owned(), detail: detail.to_owned() }
+}

@@ -1,0 +1,36 @@
+//! Work without a request: hear announcements of changes, rotate keys, clean up.
+//!
+//! Owns: when it happens, and that one replica does it at a time. Does not own: what happens; that is in `flows` and `store`.
+
+mod clean_up;
+mod listener;
+
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use crate::flows::SharedEngine;
+
+/// Keys are looked after this often.
+const KEY_INTERVAL: Duration = Duration::from_secs(60);
+/// Rows are cleaned up this often.
+const CLEAN_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Starts all jobs; they end when the set is dropped or shut down.
+#[must_use]
+pub fn start(engine: &SharedEngine) -> JoinSet<()> {
+    let mut jobs = JoinSet::new();
+    jobs.spawn(listener::run(engine.clone()));
+    jobs.spawn(rotate_keys(engine.clone()));
+    jobs.spawn(clean_up::run(engine.clone(), CLEAN_INTERVAL));
+    jobs
+}
+
+async fn rotate_keys(engine: SharedEngine) {
+    loop {
+        tokio::time::sleep(KEY_INTERVAL).await;
+        if let Err(error) = engine.maintain_keys().await {
+            tracing::warn!(%error, "keys could not be looked after; will try again in a minute");
+        }
+    }
+}

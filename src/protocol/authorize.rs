@@ -1,0 +1,265 @@
+//! The authorization request (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1), from parameters to types.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::domain::{Client, ClientId, GrantType, RequestId, Scope, Timestamp};
+
+use super::audience::STANDARD_SCOPES;
+use super::error::{ErrorCode, OAuthError};
+use super::params::Params;
+use super::pkce;
+use super::redirect::VerifiedRedirectUri;
+
+/// A request that passed every check that needs no session. It travels sealed through the sign-in and consent pages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorizationRequest {
+    /// Names this request; one request is answered with one code at most.
+    pub id: RequestId,
+    /// When it came, in microseconds since the epoch.
+    #[serde(with = "time::serde::timestamp::microseconds")]
+    pub received_at: Timestamp,
+    /// Who asks.
+    pub client_id: String,
+    /// Where the answer goes.
+    pub redirect_uri: VerifiedRedirectUri,
+    /// To be returned as it is.
+    pub state: Option<String>,
+    /// To be repeated in the ID token.
+    pub nonce: Option<String>,
+    /// What is asked for.
+    pub scope: Scope,
+    /// For which resources (RFC 8707).
+    pub resources: Vec<String>,
+    /// PKCE S256 challenge.
+    pub code_challenge: Option<String>,
+    /// Which pages are wanted or forbidden.
+    pub prompt: Prompt,
+    /// Seconds that a sign-in may be old.
+    pub max_age: Option<i64>,
+    /// A name to fill into the sign-in page.
+    pub login_hint: Option<String>,
+    /// The person who is expected, from `id_token_hint`.
+    pub expected_user: Option<Uuid>,
+}
+
+/// The `prompt` parameter (OpenID Connect Core §3.1.2.1). Unknown values are ignored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent flags of the specification")]
+pub struct Prompt {
+    /// Show no page at all.
+    pub none: bool,
+    /// Sign in again.
+    pub login: bool,
+    /// Ask for consent again.
+    pub consent: bool,
+    /// Let the person choose an account.
+    pub select_account: bool,
+}
+
+/// Why an authorization request gets no further.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// Client or redirect URI cannot be trusted: tell the person on a page of ours and send nothing anywhere (RFC 9700 §4.11.2).
+    Show(OAuthError),
+    /// Tell the client.
+    Redirect(Box<RedirectedError>),
+}
+
+/// An error on its way to a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedirectedError {
+    /// Where it goes.
+    pub to: VerifiedRedirectUri,
+    /// The request's state.
+    pub state: Option<String>,
+    /// What is wrong.
+    pub error: OAuthError,
+}
+
+/// The part of a request that decides where an answer may go. Nothing else is read before it holds.
+#[derive(Debug)]
+pub struct Addressee {
+    /// The redirect URI.
+    pub redirect_uri: VerifiedRedirectUri,
+    /// The state, unless it was repeated.
+    pub state: Option<String>,
+}
+
+/// Which client does the request name?
+///
+/// # Errors
+/// A page: the client id is missing, repeated, or cannot be one.
+pub fn client_id(params: &Params) -> Result<ClientId, Refusal> {
+    let text = params.required("client_id").map_err(Refusal::Show)?;
+    ClientId::parse(text).ok_or_else(unknown_client)
+}
+
+/// The refusal for a client id that nobody has.
+#[must_use]
+pub fn unknown_client() -> Refusal {
+    Refusal::Show(OAuthError::new(
+        ErrorCode::InvalidClient,
+        "The client_id is not registered here, or the application was switched off.",
+    ))
+}
+
+/// Where may answers go?
+///
+/// # Errors
+/// A page: client off, or redirect URI missing, repeated or not registered. §4.1.2.1: never a redirect.
+pub fn addressee(client: Option<&Client>, params: &Params) -> Result<Addressee, Refusal> {
+    let client = client.filter(|client| client.disabled_at.is_none()).ok_or_else(unknown_client)?;
+    let requested = params.required("redirect_uri").map_err(Refusal::Show)?;
+    let redirect_uri = VerifiedRedirectUri::match_registered(client, requested).ok_or_else(|| {
+        let sentence =
+            "The redirect_uri is not registered for this application; it must equal a registered one to the letter.";
+        Refusal::Show(OAuthError::invalid_request(sentence))
+    })?;
+    Ok(Addressee { redirect_uri, state: params.one("state").ok().flatten().map(str::to_owned) })
+}
+
+/// Judges everything else, in the order in which a developer would mend it.
+///
+/// # Errors
+/// Each is sent to the client.
+pub fn judge(
+    client: &Client,
+    addressee: &Addressee,
+    params: &Params,
+    id: RequestId,
+    received_at: Timestamp,
+) -> Result<AuthorizationRequest, OAuthError> {
+    params.refuse_repetition()?;
+    refuse_unsupported(params)?;
+    if !client.may_use(GrantType::AuthorizationCode) {
+        return Err(OAuthError::new(
+            ErrorCode::UnauthorizedClient,
+            "This client is not registered for the authorization_code grant.",
+        ));
+    }
+    let scope = requested_scope(client, params.one("scope")?)?;
+    let code_challenge = pkce::parse_challenge(params.one("code_challenge")?, params.one("code_challenge_method")?)?;
+    if code_challenge.is_none() && client.metadata.require_pkce {
+        return Err(OAuthError::invalid_request(
+            "code_challenge is missing: this client must use PKCE with S256 (RFC 7636).",
+        ));
+    }
+    Ok(AuthorizationRequest {
+        id,
+        received_at,
+        client_id: client.id.as_str().to_owned(),
+        redirect_uri: addressee.redirect_uri.clone(),
+        state: bounded(addressee.state.as_deref(), "state", 2048)?,
+        nonce: bounded(params.one("nonce")?, "nonce", 512)?,
+        scope,
+        resources: resources(params)?,
+        code_challenge,
+        prompt: parse_prompt(params.one("prompt")?)?,
+        max_age: parse_max_age(params.one("max_age")?)?,
+        login_hint: bounded(params.one("login_hint")?, "login_hint", 254)?,
+        expected_user: None,
+    })
+}
+
+fn refuse_unsupported(params: &Params) -> Result<(), OAuthError> {
+    match params.one("response_type")? {
+        Some("code") => {}
+        Some(_) => return Err(OAuthError::new(ErrorCode::UnsupportedResponseType, "response_type must be code.")),
+        None => return Err(OAuthError::invalid_request("response_type is missing; it must be code.")),
+    }
+    if params.one("response_mode")?.is_some_and(|mode| mode != "query") {
+        return Err(OAuthError::invalid_request("response_mode must be query, or be left out."));
+    }
+    for (name, code) in [
+        ("request", ErrorCode::RequestNotSupported),
+        ("request_uri", ErrorCode::RequestUriNotSupported),
+        ("registration", ErrorCode::RegistrationNotSupported),
+    ] {
+        if params.one(name)?.is_some() {
+            return Err(OAuthError::new(
+                code,
+                format!("The parameter {name} is not supported; send plain parameters."),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The scope that a client may ask for. What is registered is the limit in every grant.
+///
+/// # Errors
+/// `invalid_scope`: malformed, beyond the registration, or nothing at all.
+pub fn requested_scope(client: &Client, text: Option<&str>) -> Result<Scope, OAuthError> {
+    let registered = &client.metadata.scope;
+    let invalid = |sentence: String| OAuthError::new(ErrorCode::InvalidScope, sentence);
+    let Some(text) = text else {
+        // §3.3 allows a default: what is registered for APIs and profile, but not sign-in itself nor offline access.
+        let default = registered.tokens().filter(|t| !matches!(*t, "openid" | "offline_access"));
+        let default = Scope::from_tokens(default).map_err(|e| invalid(e.to_string()))?;
+        return if default.is_empty() { Err(invalid("scope is missing.".into())) } else { Ok(default) };
+    };
+    let scope = Scope::parse(text).map_err(|e| invalid(e.to_string()))?;
+    if let Some(extra) = scope.tokens().find(|token| !registered.contains(token)) {
+        return Err(invalid(format!("The scope {extra} is not registered for this client.")));
+    }
+    if scope.is_empty() { Err(invalid("scope is empty.".into())) } else { Ok(scope) }
+}
+
+/// The resource indicators of a request (RFC 8707 §2).
+///
+/// # Errors
+/// `invalid_target`: not an absolute URI, a fragment, or more than 10.
+pub fn resources(params: &Params) -> Result<Vec<String>, OAuthError> {
+    let resources: Vec<String> = params.all("resource").map(str::to_owned).collect();
+    let absolute = |uri: &String| uri.len() <= 500 && !uri.contains('#') && url::Url::parse(uri).is_ok();
+    if resources.len() > 10 || !resources.iter().all(absolute) {
+        return Err(OAuthError::new(
+            ErrorCode::InvalidTarget,
+            "resource must be an absolute URI without fragment, at most 10 of them.",
+        ));
+    }
+    Ok(resources)
+}
+
+fn parse_prompt(text: Option<&str>) -> Result<Prompt, OAuthError> {
+    let mut prompt = Prompt::default();
+    let values: Vec<&str> = text.unwrap_or_default().split(' ').filter(|value| !value.is_empty()).collect();
+    for value in &values {
+        match *value {
+            "none" => prompt.none = true,
+            "login" => prompt.login = true,
+            "consent" => prompt.consent = true,
+            "select_account" => prompt.select_account = true,
+            _ => {}
+        }
+    }
+    if prompt.none && values.len() > 1 {
+        return Err(OAuthError::invalid_request("prompt=none cannot be combined with other values."));
+    }
+    Ok(prompt)
+}
+
+fn parse_max_age(text: Option<&str>) -> Result<Option<i64>, OAuthError> {
+    let parse = |text: &str| {
+        text.parse::<u32>()
+            .map(i64::from)
+            .map_err(|_| OAuthError::invalid_request("max_age must be a number of seconds."))
+    };
+    text.map(parse).transpose()
+}
+
+fn bounded(value: Option<&str>, name: &str, most: usize) -> Result<Option<String>, OAuthError> {
+    match value {
+        Some(value) if value.len() > most => {
+            Err(OAuthError::invalid_request(format!("{name} is longer than {most} bytes.")))
+        }
+        value => Ok(value.map(str::to_owned)),
+    }
+}
+
+/// Scope tokens of a request that are not for an API.
+#[must_use]
+pub fn is_standard_scope(token: &str) -> bool {
+    STANDARD_SCOPES.contains(&token)
+}

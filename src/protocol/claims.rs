@@ -1,0 +1,233 @@
+//! What tokens say (RFC 9068 §2.2, OpenID Connect Core §2, §5.1, §5.4).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::domain::{GrantId, Scope, Timestamp, User};
+
+/// JOSE `typ` of access tokens (RFC 9068 §2.1).
+pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
+/// JOSE `typ` of ID tokens.
+pub const ID_TOKEN_TYPE: &str = "JWT";
+
+/// The claims of an access token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessTokenClaims {
+    /// This server.
+    pub iss: String,
+    /// The person, or the client itself.
+    pub sub: String,
+    /// For whom.
+    pub aud: Vec<String>,
+    /// Until when, seconds since the epoch.
+    pub exp: i64,
+    /// Since when.
+    pub iat: i64,
+    /// Its name, and the way to its grant; see [`token_id`].
+    pub jti: String,
+    /// The client.
+    pub client_id: String,
+    /// What it allows.
+    pub scope: Scope,
+    /// When the person signed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<i64>,
+    /// How well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acr: Option<String>,
+    /// By what.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub amr: Vec<String>,
+    /// In which browser session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
+}
+
+/// The claims of an ID token. An access token is told from it by `typ`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdTokenClaims {
+    /// This server.
+    pub iss: String,
+    /// The person.
+    pub sub: String,
+    /// The client.
+    pub aud: String,
+    /// Until when, seconds since the epoch.
+    pub exp: i64,
+    /// Since when.
+    pub iat: i64,
+    /// When the person signed in.
+    pub auth_time: i64,
+    /// How well.
+    pub acr: String,
+    /// By what.
+    pub amr: Vec<String>,
+    /// In which browser session.
+    pub sid: String,
+    /// As in the authorization request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
+    /// Left half of the access token's hash (§3.1.3.6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_hash: Option<String>,
+}
+
+/// A `jti` that leads to its grant: the grant's id and 128 random bits; without a grant the random bits alone.
+#[must_use]
+pub fn token_id(grant: Option<GrantId>, random: [u8; 16]) -> String {
+    use base64::Engine as _;
+    let random = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(random);
+    match grant {
+        Some(grant) => format!("{}.{random}", grant.0.simple()),
+        None => random,
+    }
+}
+
+/// The grant that a `jti` names.
+#[must_use]
+pub fn grant_of(jti: &str) -> Option<GrantId> {
+    let (grant, _) = jti.split_once('.')?;
+    uuid::Uuid::try_parse(grant).ok().map(GrantId)
+}
+
+/// Seconds since the epoch.
+#[must_use]
+pub fn numeric_date(at: Timestamp) -> i64 {
+    at.unix_timestamp()
+}
+
+/// What userinfo answers: `sub`, and what each scope releases. Nothing is null or empty.
+#[must_use]
+pub fn user_info(user: &User, scope: &Scope) -> Map<String, Value> {
+    let mut claims = Map::new();
+    claims.insert("sub".into(), json!(user.id));
+    let mut release = |name: &str, value: Option<Value>| {
+        if let Some(value) = value.filter(|value| !matches!(value.as_str(), Some(""))) {
+            claims.insert(name.into(), value);
+        }
+    };
+    let p = &user.profile;
+    let text = |value: &Option<String>| value.clone().map(Value::from);
+    if scope.contains("profile") {
+        for (name, value) in [
+            ("name", &p.name),
+            ("given_name", &p.given_name),
+            ("family_name", &p.family_name),
+            ("middle_name", &p.middle_name),
+            ("nickname", &p.nickname),
+            ("preferred_username", &user.username),
+            ("profile", &p.profile),
+            ("picture", &p.picture),
+            ("website", &p.website),
+            ("gender", &p.gender),
+            ("birthdate", &p.birthdate),
+            ("zoneinfo", &p.zoneinfo),
+            ("locale", &p.locale),
+        ] {
+            release(name, text(value));
+        }
+        release("updated_at", Some(json!(numeric_date(user.updated_at))));
+    }
+    if scope.contains("email") {
+        release("email", Some(json!(user.email)));
+        release("email_verified", Some(json!(user.email_verified)));
+    }
+    if scope.contains("phone") && p.phone_number.is_some() {
+        release("phone_number", text(&p.phone_number));
+        release("phone_number_verified", Some(json!(p.phone_number_verified.unwrap_or(false))));
+    }
+    if scope.contains("address") {
+        let address = p.address.as_ref().map(|address| json!(address));
+        release("address", address.filter(|address| address.as_object().is_some_and(|members| !members.is_empty())));
+    }
+    claims
+}
+
+/// The claims that [`user_info`] may release, for discovery.
+pub const CLAIMS: [&str; 30] = [
+    "sub",
+    "iss",
+    "aud",
+    "exp",
+    "iat",
+    "auth_time",
+    "nonce",
+    "acr",
+    "amr",
+    "sid",
+    "name",
+    "given_name",
+    "family_name",
+    "middle_name",
+    "nickname",
+    "preferred_username",
+    "profile",
+    "picture",
+    "website",
+    "gender",
+    "birthdate",
+    "zoneinfo",
+    "locale",
+    "updated_at",
+    "email",
+    "email_verified",
+    "address",
+    "phone_number",
+    "phone_number_verified",
+    "at_hash",
+];
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::{Address, Clock, Profile, UserId, UserState};
+
+    fn user() -> User {
+        let now = Clock::System.now();
+        User {
+            id: UserId(Uuid::nil()),
+            username: Some("demo".into()),
+            email: "demo@example.com".into(),
+            email_verified: true,
+            profile: Profile {
+                name: Some("Demo".into()),
+                nickname: Some(String::new()),
+                phone_number: Some("+49301234".into()),
+                address: Some(Address::default()),
+                ..Profile::default()
+            },
+            state: UserState::Active,
+            has_password: true,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    #[test]
+    fn protocol_35_userinfo_has_no_empty_members_and_the_right_types() {
+        let claims = user_info(&user(), &Scope::parse("openid profile email phone address").unwrap());
+        assert_eq!(claims["email_verified"], json!(true));
+        assert_eq!(claims["phone_number_verified"], json!(false));
+        assert!(claims["updated_at"].is_i64());
+        assert!(!claims.contains_key("nickname"));
+        assert!(!claims.contains_key("address"));
+        assert!(claims.values().all(|value| !value.is_null()));
+    }
+
+    #[test]
+    fn each_scope_releases_its_own_claims_and_sub_is_always_there() {
+        let names = |scope: &str| user_info(&user(), &Scope::parse(scope).unwrap()).keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names("openid"), ["sub"]);
+        assert_eq!(names("openid email"), ["email", "email_verified", "sub"]);
+        assert!(names("openid profile").contains(&"preferred_username".to_owned()));
+    }
+
+    #[test]
+    fn a_token_id_leads_back_to_its_grant() {
+        let grant = GrantId(Uuid::max());
+        assert_eq!(grant_of(&token_id(Some(grant), [1; 16])), Some(grant));
+        assert_eq!(grant_of(&token_id(None, [1; 16])), None);
+    }
+}

@@ -1,0 +1,55 @@
+//! Discovery documents (OpenID Connect Discovery §3, RFC 8414 §2): exactly what works.
+
+use serde_json::{Value, json};
+
+use crate::domain::{ClientAuthMethod, GrantType, Scope, SigningAlgorithm};
+
+use super::audience::STANDARD_SCOPES;
+use super::claims::CLAIMS;
+
+/// Authentication context classes that a sign-in can reach.
+pub const ACR_PASSWORD: &str = "urn:keystead:acr:password";
+
+/// The one document that both well-known addresses serve. `api_scopes` are the scope tokens of registered resource servers.
+#[must_use]
+pub fn document(issuer: &str, api_scopes: &Scope) -> Value {
+    let endpoint = |path: &str| format!("{issuer}{path}");
+    let confidential: Vec<&str> =
+        ClientAuthMethod::ALL.iter().filter(|m| **m != ClientAuthMethod::None).map(|m| m.as_str()).collect();
+    let all_methods: Vec<&str> = ClientAuthMethod::ALL.iter().map(|m| m.as_str()).collect();
+    let algorithms: Vec<&str> =
+        [SigningAlgorithm::Rs256, SigningAlgorithm::Es256, SigningAlgorithm::Ps256, SigningAlgorithm::EdDsa]
+            .map(SigningAlgorithm::as_str)
+            .to_vec();
+    let scopes: Vec<&str> =
+        STANDARD_SCOPES.into_iter().chain(api_scopes.tokens().filter(|t| !t.starts_with("keystead:"))).collect();
+    json!({
+        "issuer": issuer,
+        "authorization_endpoint": endpoint("/oauth2/authorize"),
+        "token_endpoint": endpoint("/oauth2/token"),
+        "userinfo_endpoint": endpoint("/oauth2/userinfo"),
+        "jwks_uri": endpoint("/oauth2/jwks"),
+        "introspection_endpoint": endpoint("/oauth2/introspect"),
+        "revocation_endpoint": endpoint("/oauth2/revoke"),
+        "end_session_endpoint": endpoint("/oauth2/end_session"),
+        "scopes_supported": scopes,
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": GrantType::ALL.iter().map(|g| g.as_str()).collect::<Vec<_>>(),
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": algorithms,
+        "token_endpoint_auth_methods_supported": all_methods,
+        "introspection_endpoint_auth_methods_supported": confidential,
+        "revocation_endpoint_auth_methods_supported": all_methods,
+        "code_challenge_methods_supported": ["S256"],
+        "claim_types_supported": ["normal"],
+        "claims_supported": CLAIMS,
+        "claims_parameter_supported": false,
+        "request_parameter_supported": false,
+        "request_uri_parameter_supported": false,
+        "acr_values_supported": [ACR_PASSWORD],
+        "ui_locales_supported": ["en"],
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "authorization_response_iss_parameter_supported": true,
+    })
+}

@@ -1,0 +1,275 @@
+//! The one dispatcher of a sign-in: which step comes next (OpenID Connect Core §3.1.2.3, §3.1.2.4).
+
+use crate::domain::{Client, Scope, Session, Timestamp};
+
+use super::authorize::AuthorizationRequest;
+use super::error::{ErrorCode, OAuthError};
+
+/// The next step of an authorization request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Show the sign-in page.
+    Login,
+    /// Show the consent page.
+    Consent,
+    /// Answer with a code.
+    Issue,
+    /// Answer with an error.
+    Refuse(OAuthError),
+}
+
+/// What is known when the step is chosen.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// The browser's live session.
+    pub session: Option<&'a Session>,
+    /// What the person allowed this client before.
+    pub remembered: &'a Scope,
+    /// Whether the person has just allowed this very request.
+    pub allowed_now: bool,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Chooses the next step. Every page records one fact and comes back here; adding a step is one arm and one page.
+#[must_use]
+pub fn next_step(request: &AuthorizationRequest, client: &Client, facts: Facts<'_>) -> Step {
+    let Some(session) = facts.session.filter(|session| signed_in_recently_enough(request, session, facts.now)) else {
+        return login(request);
+    };
+    if request.expected_user.is_some_and(|expected| expected != session.user_id.0) {
+        // §3.1.2.1 id_token_hint: somebody else is signed in. Ask for the right person once, then give up rather than go round.
+        return if is_fresh(request, session) { Step::Refuse(login_required()) } else { login(request) };
+    }
+    if needs_consent(request, client, facts) {
+        return if request.prompt.none {
+            let sentence = "The person must consent first; repeat the request without prompt=none.";
+            Step::Refuse(OAuthError::new(ErrorCode::ConsentRequired, sentence))
+        } else {
+            Step::Consent
+        };
+    }
+    Step::Issue
+}
+
+fn login(request: &AuthorizationRequest) -> Step {
+    if request.prompt.none { Step::Refuse(login_required()) } else { Step::Login }
+}
+
+fn login_required() -> OAuthError {
+    OAuthError::new(ErrorCode::LoginRequired, "The person must sign in first; repeat the request without prompt=none.")
+}
+
+/// Whether the person signed in as an answer to this very request.
+fn is_fresh(request: &AuthorizationRequest, session: &Session) -> bool {
+    session.authentication.auth_time >= request.received_at
+}
+
+fn signed_in_recently_enough(request: &AuthorizationRequest, session: &Session, now: Timestamp) -> bool {
+    if is_fresh(request, session) {
+        return true;
+    }
+    let again = request.prompt.login || request.prompt.select_account;
+    // A clock that jumped back makes a sign-in lie in the future; its age then counts as zero.
+    let age = (now - session.authentication.auth_time).whole_seconds().max(0);
+    !again && request.max_age.is_none_or(|most| age <= most)
+}
+
+fn needs_consent(request: &AuthorizationRequest, client: &Client, facts: Facts<'_>) -> bool {
+    if facts.allowed_now {
+        return false;
+    }
+    if request.prompt.consent {
+        return true;
+    }
+    if client.metadata.skip_consent {
+        return false;
+    }
+    !identity_is_assured(request, client) || !request.scope.is_within(facts.remembered)
+}
+
+/// Whether the party that receives the code is known to be the registered client. If it is not, an earlier consent may have been given
+/// to somebody else, so it does not count (RFC 8252 §8.6; RFC 9700 §4.13; ASVS 10.7.1).
+#[must_use]
+pub fn identity_is_assured(request: &AuthorizationRequest, client: &Client) -> bool {
+    !client.is_public() || request.redirect_uri.to_redirect_uri().assures_identity()
+}
+
+#[cfg(test)]
+mod tests {
+    use time::Duration;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::{
+        ApplicationType, Authentication, ClientAuthMethod, ClientId, ClientMetadata, Clock, RedirectUri, RequestId,
+        SessionId, UserId,
+    };
+    use crate::protocol::authorize::Prompt;
+    use crate::protocol::redirect::VerifiedRedirectUri;
+
+    struct Scene {
+        request: AuthorizationRequest,
+        client: Client,
+        session: Option<Session>,
+        remembered: Scope,
+        allowed_now: bool,
+        now: Timestamp,
+    }
+
+    impl Scene {
+        /// A person signed in a minute ago and allowed all of it before.
+        fn quiet() -> Self {
+            let now = Clock::System.now();
+            let scope = Scope::parse("openid email").unwrap();
+            let uri = "https://rp.example/cb";
+            let client = Client {
+                id: ClientId::parse("c").unwrap(),
+                metadata: ClientMetadata {
+                    redirect_uris: vec![RedirectUri::register(uri, ApplicationType::Web).unwrap()],
+                    ..ClientMetadata::default()
+                },
+                secrets: Vec::new(),
+                disabled_at: None,
+                created_at: now,
+                updated_at: now,
+            };
+            let request = AuthorizationRequest {
+                id: RequestId(Uuid::nil()),
+                received_at: now,
+                client_id: "c".into(),
+                redirect_uri: VerifiedRedirectUri::match_registered(&client, uri).unwrap(),
+                state: None,
+                nonce: None,
+                scope: scope.clone(),
+                resources: Vec::new(),
+                code_challenge: None,
+                prompt: Prompt::default(),
+                max_age: None,
+                login_hint: None,
+                expected_user: None,
+            };
+            let mut scene = Self { request, client, session: None, remembered: scope, allowed_now: false, now };
+            scene.sign_in(now - Duration::minutes(1));
+            scene
+        }
+
+        fn sign_in(&mut self, at: Timestamp) {
+            self.session = Some(Session {
+                id: SessionId(Uuid::nil()),
+                user_id: UserId(Uuid::nil()),
+                email: "p@example.com".into(),
+                authentication: Authentication { auth_time: at, acr: "aal1".into(), amr: vec!["pwd".into()] },
+                created_at: at,
+                last_seen_at: at,
+                expires_at: at + Duration::days(1),
+            });
+        }
+
+        fn step(&self) -> Step {
+            let facts = Facts {
+                session: self.session.as_ref(),
+                remembered: &self.remembered,
+                allowed_now: self.allowed_now,
+                now: self.now,
+            };
+            next_step(&self.request, &self.client, facts)
+        }
+
+        fn refusal(&self) -> Option<ErrorCode> {
+            match self.step() {
+                Step::Refuse(error) => Some(error.code),
+                _ => None,
+            }
+        }
+    }
+
+    #[test]
+    fn protocol_09_prompt_none_without_a_session_is_login_required() {
+        let mut scene = Scene::quiet();
+        scene.session = None;
+        assert_eq!(scene.step(), Step::Login);
+        scene.request.prompt.none = true;
+        assert_eq!(scene.refusal(), Some(ErrorCode::LoginRequired));
+    }
+
+    #[test]
+    fn protocol_10_prompt_none_with_a_session_and_consent_is_silent() {
+        let mut scene = Scene::quiet();
+        scene.request.prompt.none = true;
+        assert_eq!(scene.step(), Step::Issue);
+    }
+
+    #[test]
+    fn protocol_11_prompt_login_asks_again_until_the_sign_in_is_newer_than_the_request() {
+        let mut scene = Scene::quiet();
+        scene.request.prompt.login = true;
+        assert_eq!(scene.step(), Step::Login);
+        scene.sign_in(scene.now + Duration::seconds(1));
+        assert_eq!(scene.step(), Step::Issue);
+    }
+
+    #[test]
+    fn protocol_12_max_age_asks_again_when_the_sign_in_is_older() {
+        let mut scene = Scene::quiet();
+        scene.request.max_age = Some(10_000);
+        assert_eq!(scene.step(), Step::Issue);
+        scene.request.max_age = Some(59);
+        assert_eq!(scene.step(), Step::Login);
+        scene.request.max_age = Some(0);
+        scene.sign_in(scene.now + Duration::seconds(1));
+        scene.now += Duration::seconds(30);
+        assert_eq!(scene.step(), Step::Issue, "a person who was slow on the consent page is not sent round in circles");
+    }
+
+    #[test]
+    fn a_clock_that_jumps_back_does_not_make_a_session_old() {
+        let mut scene = Scene::quiet();
+        scene.request.max_age = Some(5);
+        scene.now -= Duration::hours(1);
+        scene.request.received_at = scene.now;
+        assert_eq!(scene.step(), Step::Issue);
+    }
+
+    #[test]
+    fn an_id_token_hint_for_somebody_else_asks_once_and_then_refuses() {
+        let mut scene = Scene::quiet();
+        scene.request.expected_user = Some(Uuid::max());
+        assert_eq!(scene.step(), Step::Login);
+        scene.sign_in(scene.now + Duration::seconds(1));
+        assert_eq!(scene.refusal(), Some(ErrorCode::LoginRequired));
+    }
+
+    #[test]
+    fn security_15_new_scopes_ask_for_consent_again() {
+        let mut scene = Scene::quiet();
+        scene.request.scope = Scope::parse("openid email phone").unwrap();
+        assert_eq!(scene.step(), Step::Consent);
+        scene.allowed_now = true;
+        assert_eq!(scene.step(), Step::Issue);
+    }
+
+    #[test]
+    fn security_15_a_public_client_without_an_https_redirect_is_asked_every_time() {
+        let mut scene = Scene::quiet();
+        let uri = RedirectUri::register("http://127.0.0.1/cb", ApplicationType::Native).unwrap();
+        scene.client.metadata.redirect_uris = vec![uri];
+        scene.request.redirect_uri =
+            VerifiedRedirectUri::match_registered(&scene.client, "http://127.0.0.1/cb").unwrap();
+        assert_eq!(scene.step(), Step::Issue, "a confidential client proves itself when it redeems the code");
+        scene.client.metadata.token_endpoint_auth_method = ClientAuthMethod::None;
+        assert_eq!(scene.step(), Step::Consent);
+        scene.request.prompt.none = true;
+        assert_eq!(scene.refusal(), Some(ErrorCode::ConsentRequired));
+    }
+
+    #[test]
+    fn first_party_clients_skip_consent_unless_they_ask_for_it() {
+        let mut scene = Scene::quiet();
+        scene.remembered = Scope::default();
+        scene.client.metadata.skip_consent = true;
+        assert_eq!(scene.step(), Step::Issue);
+        scene.request.prompt.consent = true;
+        assert_eq!(scene.step(), Step::Consent);
+    }
+}

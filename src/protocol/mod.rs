@@ -1,0 +1,21 @@
+//! The rules: every MUST of the specifications, as pure functions that return a decision.
+//!
+//! Owns: judgements about requests, clients, codes, tokens. Does not own: storage, cryptography, HTTP, time or randomness; those arrive as arguments.
+
+pub mod audience;
+pub mod authorize;
+pub mod claims;
+pub mod client_auth;
+pub mod code;
+pub mod discovery;
+pub mod error;
+pub mod interaction;
+pub mod introspection;
+pub mod logout;
+pub mod params;
+pub mod pkce;
+pub mod redirect;
+pub mod refresh;
+pub mod registration;
+pub mod sign_in;
+pub mod token;

@@ -1,0 +1,286 @@
+//! Which client metadata is safe to hold (RFC 7591 §2, RFC 9700 §2).
+
+use std::collections::HashSet;
+
+use super::texts::Problems;
+use crate::domain::{
+    ApplicationType, ClientAuthMethod, ClientMetadata, GrantType, MetadataProblem, RedirectUri, SCOPE_ADMIN,
+    SCOPE_ADMIN_READ, Scope,
+};
+use crate::protocol::audience::STANDARD_SCOPES;
+
+/// The most redirect URIs that a client may have; each one is a place to which codes can leak.
+const MOST_REDIRECT_URIS: usize = 50;
+
+/// Everything that is wrong with a client's metadata as far as it can be told from itself.
+#[must_use]
+pub fn judge(metadata: &ClientMetadata) -> Vec<MetadataProblem> {
+    let mut problems = Problems::default();
+    judge_display(metadata, &mut problems);
+    judge_uris(metadata, &mut problems);
+    judge_grants(metadata, &mut problems);
+    judge_authentication(metadata, &mut problems);
+    judge_admin_scope(metadata, &mut problems);
+    judge_lifetimes(metadata, &mut problems);
+    problems.into_vec()
+}
+
+/// Scope tokens that nobody has given a meaning: neither this server nor a resource server, whose tokens are `known`.
+#[must_use]
+pub fn judge_scope(scope: &Scope, known: &Scope) -> Vec<MetadataProblem> {
+    let mut problems = Problems::default();
+    for token in scope.tokens() {
+        problems.require(
+            STANDARD_SCOPES.contains(&token) || known.contains(token),
+            "scope",
+            format!("holds {token}, which belongs to no resource server; register it with one first, or remove it"),
+        );
+    }
+    problems.into_vec()
+}
+
+/// Reads the URIs of `field`, each judged by [`RedirectUri::register`].
+///
+/// # Errors
+/// A problem for each URI that is refused, with its index.
+pub fn redirect_uris(
+    field: &str,
+    texts: &[String],
+    application_type: ApplicationType,
+) -> Result<Vec<RedirectUri>, Vec<MetadataProblem>> {
+    let mut problems = Vec::new();
+    let mut uris = Vec::new();
+    for (index, text) in texts.iter().enumerate() {
+        match RedirectUri::register(text, application_type) {
+            Ok(uri) => uris.push(uri),
+            Err(problem) => {
+                problems.push(MetadataProblem {
+                    field: format!("{field}[{index}]"),
+                    sentence: format!("cannot be registered: {problem}"),
+                });
+            }
+        }
+    }
+    if problems.is_empty() { Ok(uris) } else { Err(problems) }
+}
+
+fn judge_display(metadata: &ClientMetadata, problems: &mut Problems) {
+    problems.require_text("client_name", &metadata.client_name, 200);
+    for (field, link) in [
+        ("client_uri", &metadata.client_uri),
+        ("logo_uri", &metadata.logo_uri),
+        ("policy_uri", &metadata.policy_uri),
+        ("tos_uri", &metadata.tos_uri),
+    ] {
+        if let Some(link) = link {
+            problems.require_link(field, link);
+        }
+    }
+}
+
+fn judge_uris(metadata: &ClientMetadata, problems: &mut Problems) {
+    for (field, uris) in
+        [("redirect_uris", &metadata.redirect_uris), ("post_logout_redirect_uris", &metadata.post_logout_redirect_uris)]
+    {
+        let sentence = format!("has {} entries; register at most {MOST_REDIRECT_URIS}", uris.len());
+        problems.require(uris.len() <= MOST_REDIRECT_URIS, field, sentence);
+        let distinct: HashSet<&RedirectUri> = uris.iter().collect();
+        problems.require(distinct.len() == uris.len(), field, "names the same URI twice; remove the second");
+    }
+    // RFC 6749 §3.1.2.2: without a registered URI anybody could have the codes sent to a place of their own.
+    problems.require(
+        !metadata.grant_types.contains(&GrantType::AuthorizationCode) || !metadata.redirect_uris.is_empty(),
+        "redirect_uris",
+        "is empty, but authorization_code needs a place to send codes to; register at least one URI, or set grant_types without authorization_code",
+    );
+}
+
+fn judge_grants(metadata: &ClientMetadata, problems: &mut Problems) {
+    let grants = &metadata.grant_types;
+    problems.require(
+        !grants.is_empty(),
+        "grant_types",
+        "is empty; name at least one of authorization_code and client_credentials",
+    );
+    let distinct: HashSet<&GrantType> = grants.iter().collect();
+    problems.require(distinct.len() == grants.len(), "grant_types", "names the same grant twice; remove the second");
+    // RFC 6749 §4.4.3: client credentials yield no refresh token, so it only ever comes from a code.
+    problems.require(
+        !grants.contains(&GrantType::RefreshToken) || grants.contains(&GrantType::AuthorizationCode),
+        "grant_types",
+        "holds refresh_token without authorization_code, which is where refresh tokens come from; add authorization_code or remove refresh_token",
+    );
+}
+
+fn judge_authentication(metadata: &ClientMetadata, problems: &mut Problems) {
+    if metadata.token_endpoint_auth_method != ClientAuthMethod::None {
+        return;
+    }
+    // RFC 9700 §2.1.1: nothing but PKCE ties the code of a public client to the one that asked for it.
+    problems.require(
+        metadata.require_pkce,
+        "require_pkce",
+        "is false, but a client with token_endpoint_auth_method none has nothing else that protects its codes; set it to true",
+    );
+    // RFC 6749 §4.4: without a secret anybody could be this client.
+    problems.require(
+        !metadata.grant_types.contains(&GrantType::ClientCredentials),
+        "grant_types",
+        "holds client_credentials, but a client with token_endpoint_auth_method none has no credentials; \
+         use client_secret_basic or client_secret_post, or remove the grant",
+    );
+}
+
+/// Whoever can use the admin API owns the server, so only a program with a secret may, and never whoever happens to sign in to it.
+fn judge_admin_scope(metadata: &ClientMetadata, problems: &mut Problems) {
+    if !metadata.scope.contains(SCOPE_ADMIN) && !metadata.scope.contains(SCOPE_ADMIN_READ) {
+        return;
+    }
+    problems.require(
+        metadata.token_endpoint_auth_method != ClientAuthMethod::None,
+        "token_endpoint_auth_method",
+        "is none, but the scopes of the admin API are only for confidential clients; use client_secret_basic or client_secret_post",
+    );
+    problems.require(
+        metadata.grant_types == [GrantType::ClientCredentials],
+        "grant_types",
+        "must be exactly client_credentials for a client with a scope of the admin API, otherwise everybody who signs in to it \
+         could administer this server; register a separate client for people",
+    );
+}
+
+fn judge_lifetimes(metadata: &ClientMetadata, problems: &mut Problems) {
+    let (absolute, idle) = (metadata.refresh_token_absolute_lifetime, metadata.refresh_token_idle_lifetime);
+    problems.require_seconds("access_token_lifetime", metadata.access_token_lifetime, 10, 86_400);
+    problems.require_seconds("refresh_token_absolute_lifetime", absolute, 1, i32::MAX);
+    problems.require_seconds("refresh_token_idle_lifetime", idle, 1, i32::MAX);
+    problems.require_seconds("refresh_token_grace_period", metadata.refresh_token_grace_period, 0, 300);
+    if let (Some(absolute), Some(idle)) = (absolute, idle) {
+        problems.require(
+            idle <= absolute,
+            "refresh_token_idle_lifetime",
+            "is longer than refresh_token_absolute_lifetime, so it would never count; shorten it or lengthen the other",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service() -> ClientMetadata {
+        ClientMetadata {
+            client_name: "Service".into(),
+            grant_types: vec![GrantType::ClientCredentials],
+            ..ClientMetadata::default()
+        }
+    }
+
+    fn web() -> ClientMetadata {
+        let redirect_uris = vec![RedirectUri::register("https://app.example/cb", ApplicationType::Web).unwrap()];
+        ClientMetadata {
+            client_name: "Web".into(),
+            redirect_uris,
+            grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+            ..ClientMetadata::default()
+        }
+    }
+
+    fn fields(metadata: &ClientMetadata) -> Vec<String> {
+        judge(metadata).into_iter().map(|problem| problem.field).collect()
+    }
+
+    #[test]
+    fn usual_clients_have_no_problems() {
+        let spa = ClientMetadata { token_endpoint_auth_method: ClientAuthMethod::None, ..web() };
+        let lenient = ClientMetadata { require_pkce: false, ..web() };
+        let admin = ClientMetadata { scope: Scope::parse("keystead:admin demo:read").unwrap(), ..service() };
+        for metadata in [service(), web(), spa, lenient, admin] {
+            assert_eq!(judge(&metadata), []);
+        }
+    }
+
+    #[test]
+    fn each_problem_names_its_member() {
+        type Change = fn(&mut ClientMetadata);
+        let twice = |m: &mut ClientMetadata| m.redirect_uris.push(m.redirect_uris[0].clone());
+        let cases: [(&str, Change); 16] = [
+            ("client_name", |m| m.client_name = "  ".into()),
+            ("client_name", |m| m.client_name = "x".repeat(201)),
+            ("client_name", |m| m.client_name = "a\nb".into()),
+            ("client_uri", |m| m.client_uri = Some("http://app.example".into())),
+            ("logo_uri", |m| m.logo_uri = Some("javascript:alert(1)".into())),
+            ("policy_uri", |m| m.policy_uri = Some("policy.html".into())),
+            ("tos_uri", |m| m.tos_uri = Some("https://u:p@app.example".into())),
+            ("redirect_uris", |m| m.redirect_uris.clear()),
+            ("redirect_uris", twice),
+            ("grant_types", |m| m.grant_types.push(GrantType::RefreshToken)),
+            ("grant_types", |m| m.grant_types = vec![GrantType::RefreshToken]),
+            ("access_token_lifetime", |m| m.access_token_lifetime = Some(9)),
+            ("access_token_lifetime", |m| m.access_token_lifetime = Some(86_401)),
+            ("refresh_token_absolute_lifetime", |m| m.refresh_token_absolute_lifetime = Some(0)),
+            ("refresh_token_idle_lifetime", |m| m.refresh_token_idle_lifetime = Some(-1)),
+            ("refresh_token_grace_period", |m| m.refresh_token_grace_period = Some(301)),
+        ];
+        for (field, change) in cases {
+            let mut metadata = web();
+            change(&mut metadata);
+            assert_eq!(fields(&metadata), [field]);
+        }
+    }
+
+    #[test]
+    fn idle_lifetime_is_within_the_absolute_one() {
+        let metadata = ClientMetadata {
+            refresh_token_absolute_lifetime: Some(60),
+            refresh_token_idle_lifetime: Some(61),
+            ..web()
+        };
+        assert_eq!(fields(&metadata), ["refresh_token_idle_lifetime"]);
+    }
+
+    #[test]
+    fn a_client_without_any_grant_is_told_so() {
+        assert_eq!(fields(&ClientMetadata { grant_types: Vec::new(), ..service() }), ["grant_types"]);
+    }
+
+    #[test]
+    fn security_17_a_public_client_uses_pkce_and_has_no_credentials() {
+        let metadata = ClientMetadata {
+            token_endpoint_auth_method: ClientAuthMethod::None,
+            require_pkce: false,
+            grant_types: vec![GrantType::AuthorizationCode, GrantType::ClientCredentials],
+            ..web()
+        };
+        assert_eq!(fields(&metadata), ["require_pkce", "grant_types"]);
+    }
+
+    #[test]
+    fn only_programs_with_a_secret_administer() {
+        for scope in ["keystead:admin", "keystead:admin.read"] {
+            let scope = Scope::parse(scope).unwrap();
+            assert_eq!(fields(&ClientMetadata { scope: scope.clone(), ..web() }), ["grant_types"]);
+            let public =
+                ClientMetadata { token_endpoint_auth_method: ClientAuthMethod::None, scope: scope.clone(), ..web() };
+            assert_eq!(fields(&public), ["token_endpoint_auth_method", "grant_types"]);
+            let both = vec![GrantType::ClientCredentials, GrantType::AuthorizationCode];
+            assert_eq!(fields(&ClientMetadata { scope, grant_types: both, ..web() }), ["grant_types"]);
+        }
+    }
+
+    #[test]
+    fn a_scope_token_means_something_or_is_refused() {
+        let known = Scope::parse("demo:read").unwrap();
+        assert_eq!(judge_scope(&Scope::parse("openid offline_access demo:read").unwrap(), &known), []);
+        let problems = judge_scope(&Scope::parse("openid demo:write").unwrap(), &known);
+        assert!(problems.len() == 1 && problems[0].sentence.contains("demo:write"), "{problems:?}");
+    }
+
+    #[test]
+    fn security_03_each_refused_redirect_uri_is_named_by_its_index() {
+        let texts = ["https://app.example/cb", "http://app.example/cb", "javascript:x"].map(str::to_owned);
+        let problems = redirect_uris("redirect_uris", &texts, ApplicationType::Web).unwrap_err();
+        let fields: Vec<&str> = problems.iter().map(|problem| problem.field.as_str()).collect();
+        assert_eq!(fields, ["redirect_uris[1]", "redirect_uris[2]"]);
+    }
+}

@@ -1,0 +1,13 @@
+//! What operators may register: clients (RFC 7591, OpenID Connect Registration), resource servers, accounts.
+//!
+//! Owns: which values and combinations are safe to hold; every problem names the member and the remedy. Does not own: what
+//! depends on other rows, such as names that are taken.
+
+mod accounts;
+mod clients;
+mod resource_servers;
+mod texts;
+
+pub use accounts::{AccountDraft, judge_account, judge_password};
+pub use clients::{judge, judge_scope, redirect_uris};
+pub use resource_servers::{ResourceServerDraft, judge_resource_server};

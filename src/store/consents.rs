@@ -1,0 +1,32 @@
+//! What people allowed which client before.
+
+use sqlx::PgExecutor;
+
+use crate::domain::{ClientId, Scope, Timestamp, UserId};
+
+use super::StoreError;
+
+/// Adds to what a person allows a client.
+///
+/// # Errors
+/// The database.
+pub async fn remember(
+    db: impl PgExecutor<'_>,
+    user_id: UserId,
+    client_id: &ClientId,
+    scope: &Scope,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO consents (user_id, client_id, scope, granted_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (user_id, client_id) DO UPDATE
+         SET scope = ARRAY(SELECT DISTINCT unnest(consents.scope || excluded.scope) ORDER BY 1), granted_at = excluded.granted_at",
+        user_id.0,
+        client_id.as_str(),
+        &scope.to_vec(),
+        now,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}

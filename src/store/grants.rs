@@ -1,0 +1,241 @@
+//! Grants: one row a token family. Rotation and redemption are single guarded statements; the row decides every race.
+
+use sqlx::PgExecutor;
+use time::Duration;
+use uuid::Uuid;
+
+use crate::domain::{
+    Authentication, ClientId, Grant, GrantDetails, GrantEnd, GrantId, Kid, Position, RedirectUri, RequestId, Scope,
+    SessionId, Timestamp, UserId,
+};
+
+use super::StoreError;
+
+struct GrantRow {
+    id: Uuid,
+    request_id: Uuid,
+    client_id: String,
+    user_id: Uuid,
+    session_id: Uuid,
+    scope: Vec<String>,
+    resources: Vec<String>,
+    auth_time: Timestamp,
+    acr: String,
+    amr: Vec<String>,
+    nonce: Option<String>,
+    redirect_uri: String,
+    code_challenge: Option<String>,
+    code_expires_at: Timestamp,
+    expires_at: Timestamp,
+    generation: i32,
+    mac_kid: Vec<u8>,
+    rotated_at: Timestamp,
+    idle_expires_at: Timestamp,
+    ended_at: Option<Timestamp>,
+    end_reason: Option<String>,
+    user_locked: bool,
+    session_over: bool,
+}
+
+impl TryFrom<GrantRow> for Grant {
+    type Error = StoreError;
+
+    fn try_from(row: GrantRow) -> Result<Self, StoreError> {
+        let corrupt = |field| StoreError::Corrupt { table: "grants", id: row.id.to_string(), field };
+        let ended = match (row.ended_at, &row.end_reason) {
+            (Some(at), Some(reason)) => Some((at, GrantEnd::parse(reason).ok_or_else(|| corrupt("end_reason"))?)),
+            _ => None,
+        };
+        Ok(Self {
+            id: GrantId(row.id),
+            generation: row.generation,
+            mac_kid: Kid(row.mac_kid.as_slice().try_into().map_err(|_| corrupt("mac_kid"))?),
+            rotated_at: row.rotated_at,
+            idle_expires_at: row.idle_expires_at,
+            ended,
+            user_locked: row.user_locked,
+            session_over: row.session_over,
+            details: GrantDetails {
+                request_id: RequestId(row.request_id),
+                client_id: ClientId::parse(&row.client_id).ok_or_else(|| corrupt("client_id"))?,
+                user_id: UserId(row.user_id),
+                session_id: SessionId(row.session_id),
+                scope: Scope::from_tokens(row.scope).map_err(|_| StoreError::Corrupt {
+                    table: "grants",
+                    id: row.id.to_string(),
+                    field: "scope",
+                })?,
+                resources: row.resources,
+                authentication: Authentication { auth_time: row.auth_time, acr: row.acr, amr: row.amr },
+                nonce: row.nonce,
+                redirect_uri: RedirectUri::from_registered(row.redirect_uri),
+                code_challenge: row.code_challenge,
+                code_expires_at: row.code_expires_at,
+                expires_at: row.expires_at,
+            },
+        })
+    }
+}
+
+/// Keeps a new grant, its code not yet redeemed; until then it lives as long as its code.
+///
+/// # Errors
+/// Constraint `grants_request_id_key`: this authorization request was answered before.
+pub async fn insert(
+    db: impl PgExecutor<'_>,
+    id: GrantId,
+    details: &GrantDetails,
+    mac_kid: Kid,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO grants (id, request_id, client_id, user_id, session_id, scope, resources, auth_time, acr, amr, nonce,
+             redirect_uri, code_challenge, code_expires_at, created_at, expires_at, mac_kid, rotated_at, idle_expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $14, $16, $15, $14)",
+        id.0,
+        details.request_id.0,
+        details.client_id.as_str(),
+        details.user_id.0,
+        details.session_id.0,
+        &details.scope.to_vec(),
+        &details.resources,
+        details.authentication.auth_time,
+        details.authentication.acr,
+        &details.authentication.amr,
+        details.nonce,
+        details.redirect_uri.as_str(),
+        details.code_challenge,
+        details.code_expires_at,
+        now,
+        &mac_kid.0[..],
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// A grant with what decides whether it holds.
+///
+/// # Errors
+/// The database.
+pub async fn find(db: impl PgExecutor<'_>, id: GrantId, now: Timestamp) -> Result<Option<Grant>, StoreError> {
+    let row = sqlx::query_as!(
+        GrantRow,
+        r#"SELECT g.id, g.request_id, g.client_id, g.user_id, g.session_id, g.scope, g.resources, g.auth_time, g.acr, g.amr, g.nonce,
+                  g.redirect_uri, g.code_challenge, g.code_expires_at, g.expires_at, g.generation, g.mac_kid, g.rotated_at,
+                  g.idle_expires_at, g.ended_at, g.end_reason, u.locked_at IS NOT NULL AS "user_locked!",
+                  NOT EXISTS (SELECT FROM sessions s WHERE s.id = g.session_id AND s.ended_at IS NULL AND s.expires_at > $2)
+                      AS "session_over!"
+           FROM grants g
+           JOIN users u ON u.id = g.user_id
+           JOIN clients c ON c.id = g.client_id AND g.created_at > c.tokens_not_before
+           WHERE g.id = $1"#,
+        id.0,
+        now,
+    )
+    .fetch_optional(db)
+    .await?;
+    row.map(Grant::try_from).transpose()
+}
+
+/// Waits until nobody else changes the grant, for the rest of the transaction.
+///
+/// # Errors
+/// The database.
+pub async fn lock(db: impl PgExecutor<'_>, id: GrantId) -> Result<(), StoreError> {
+    sqlx::query!("SELECT id FROM grants WHERE id = $1 FOR UPDATE", id.0).fetch_optional(db).await?;
+    Ok(())
+}
+
+/// What the next generation of a grant shall be like.
+#[derive(Debug, Clone, Copy)]
+pub struct Successor {
+    /// The key with which its refresh token is derived.
+    pub mac_kid: Kid,
+    /// How long it may lie unused.
+    pub idle_lifetime: Duration,
+}
+
+/// Redeems a code: generation 0 becomes 1, for exactly one caller. Only now does the grant get its full lifetime, so that a code that
+/// nobody redeems is cleaned away soon. True: it was this call.
+///
+/// # Errors
+/// The database.
+pub async fn redeem(
+    db: impl PgExecutor<'_>,
+    id: GrantId,
+    successor: Successor,
+    expires_at: Timestamp,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let redeemed = sqlx::query!(
+        "UPDATE grants SET generation = 1, mac_kid = $2, rotated_at = $3, idle_expires_at = LEAST($4::timestamptz, $5), expires_at = $5
+         WHERE id = $1 AND generation = 0 AND ended_at IS NULL AND code_expires_at > $3",
+        id.0,
+        &successor.mac_kid.0[..],
+        now,
+        now + successor.idle_lifetime,
+        expires_at,
+    )
+    .execute(db)
+    .await?;
+    Ok(redeemed.rows_affected() == 1)
+}
+
+/// Rotates a refresh token: generation n becomes n + 1 for exactly one caller, in one statement, if the family still holds in every
+/// respect and the scope asked for is within it. Otherwise nothing changes and nothing comes back; [`find`] then tells why.
+///
+/// # Errors
+/// The database.
+pub async fn rotate(
+    db: impl PgExecutor<'_>,
+    position: Position,
+    client_id: &ClientId,
+    scope: Option<&Scope>,
+    successor: Successor,
+    now: Timestamp,
+) -> Result<Option<Grant>, StoreError> {
+    let idle_expires_at = now + successor.idle_lifetime;
+    let scope = scope.map(Scope::to_vec).unwrap_or_default();
+    let row = sqlx::query_as!(
+        GrantRow,
+        r#"UPDATE grants g
+           SET generation = g.generation + 1, mac_kid = $5, rotated_at = $6, idle_expires_at = LEAST($7, g.expires_at)
+           FROM users u, clients c
+           WHERE g.id = $1 AND g.generation = $2 AND g.client_id = $3 AND $4::text[] <@ g.scope
+             AND g.ended_at IS NULL AND g.expires_at > $6 AND g.idle_expires_at > $6
+             AND u.id = g.user_id AND u.locked_at IS NULL
+             AND c.id = g.client_id AND g.created_at > c.tokens_not_before
+             AND ('offline_access' = ANY (g.scope) OR EXISTS (
+                 SELECT FROM sessions s WHERE s.id = g.session_id AND s.ended_at IS NULL AND s.expires_at > $6))
+           RETURNING g.id, g.request_id, g.client_id, g.user_id, g.session_id, g.scope, g.resources, g.auth_time, g.acr, g.amr, g.nonce,
+               g.redirect_uri, g.code_challenge, g.code_expires_at, g.expires_at, g.generation, g.mac_kid, g.rotated_at,
+               g.idle_expires_at, g.ended_at, g.end_reason, false AS "user_locked!", false AS "session_over!""#,
+        position.grant.0,
+        position.generation,
+        client_id.as_str(),
+        &scope,
+        &successor.mac_kid.0[..],
+        now,
+        idle_expires_at,
+    )
+    .fetch_optional(db)
+    .await?;
+    row.map(Grant::try_from).transpose()
+}
+
+/// Ends a grant, if it has not ended before. Whether it was this call that ended it.
+///
+/// # Errors
+/// The database.
+pub async fn end(db: impl PgExecutor<'_>, id: GrantId, reason: GrantEnd, now: Timestamp) -> Result<bool, StoreError> {
+    let done = sqlx::query!(
+        "UPDATE grants SET ended_at = $2, end_reason = $3 WHERE id = $1 AND ended_at IS NULL",
+        id.0,
+        now,
+        reason.as_str(),
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}

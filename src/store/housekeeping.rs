@@ -1,0 +1,72 @@
+//! Removal of rows that are of no use any more, a few at a time so that nobody notices.
+
+use sqlx::PgExecutor;
+
+use crate::domain::Timestamp;
+
+use super::StoreError;
+
+/// Rows that one statement removes at most.
+const STEP: i64 = 500;
+
+/// Whether this process may clean up now; the lock lasts as long as the transaction, so one replica cleans at a time.
+///
+/// # Errors
+/// The database.
+pub async fn try_lock(db: impl PgExecutor<'_>) -> Result<bool, StoreError> {
+    let locked =
+        sqlx::query_scalar!(r#"SELECT pg_try_advisory_xact_lock(hashtext('keystead housekeeping')) AS "locked!""#);
+    Ok(locked.fetch_one(db).await?)
+}
+
+/// Removes one step of access token revocations whose tokens have expired. How many went.
+///
+/// # Errors
+/// The database.
+pub async fn revoked_tokens(db: impl PgExecutor<'_>, now: Timestamp) -> Result<u64, StoreError> {
+    let done = sqlx::query!(
+        "DELETE FROM revoked_tokens WHERE jti IN (SELECT jti FROM revoked_tokens WHERE expires_at < $1 LIMIT $2)",
+        now,
+        STEP,
+    );
+    Ok(done.execute(db).await?.rows_affected())
+}
+
+/// Removes one step of grants that expired before `before`. A code that was never redeemed counts as expired with its code.
+///
+/// # Errors
+/// The database.
+pub async fn grants(db: impl PgExecutor<'_>, before: Timestamp) -> Result<u64, StoreError> {
+    let done = sqlx::query!(
+        "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at < $1 LIMIT $2)",
+        before,
+        STEP
+    );
+    Ok(done.execute(db).await?.rows_affected())
+}
+
+/// Removes one step of sessions that ended or expired before `before`.
+///
+/// # Errors
+/// The database.
+pub async fn sessions(db: impl PgExecutor<'_>, before: Timestamp) -> Result<u64, StoreError> {
+    let done = sqlx::query!(
+        "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT $2)",
+        before,
+        STEP
+    );
+    Ok(done.execute(db).await?.rows_affected())
+}
+
+/// Removes one step of counts of failed sign-ins that nobody added to since `before`.
+///
+/// # Errors
+/// The database.
+pub async fn sign_in_failures(db: impl PgExecutor<'_>, before: Timestamp) -> Result<u64, StoreError> {
+    let done = sqlx::query!(
+        "DELETE FROM sign_in_failures WHERE key IN (SELECT key FROM sign_in_failures WHERE last_failed_at < $1 LIMIT $2)",
+        before,
+        STEP,
+    );
+    Ok(done.execute(db).await?.rows_affected())
+}

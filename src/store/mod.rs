@@ -1,0 +1,218 @@
+//! The only SQL: one file for each aggregate, `query!` everywhere, guarded statements that decide races.
+//!
+//! Owns: tables, rows and their conversion into domain values. Does not own: rules (`protocol`) or the order of steps (`flows`);
+//! it never opens a transaction by itself.
+
+pub mod audit;
+pub mod bootstrap;
+pub mod clients;
+pub mod consents;
+pub mod grants;
+pub mod housekeeping;
+pub mod keys;
+pub mod listen;
+pub mod live_access;
+pub mod resource_servers;
+pub mod sessions;
+pub mod sign_in_failures;
+pub mod tokens;
+mod tx;
+pub mod users;
+
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions as _, PgPool};
+
+pub use tx::Tx;
+
+/// The migrations that this binary was built with.
+static MIGRATOR: Migrator = sqlx::migrate!();
+
+/// Why the database did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No connection in time, or the connection broke: asking again later may help.
+    #[error("the database cannot be reached: {0}")]
+    Unavailable(#[source] sqlx::Error),
+    /// A UNIQUE, CHECK or FOREIGN KEY constraint of this name refused the row.
+    #[error("constraint {0} refused the row")]
+    Constraint(String),
+    /// A row holds what this version cannot read.
+    #[error("{table} row {id} holds a {field} that this version cannot read")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The row's key.
+        id: String,
+        /// The column.
+        field: &'static str,
+    },
+    /// The schema and this binary do not fit together.
+    #[error("{0}")]
+    Schema(String),
+    /// Anything else: a defect.
+    #[error("the database refused a statement: {0}")]
+    Statement(#[source] sqlx::Error),
+}
+
+impl StoreError {
+    /// Whether it was this constraint.
+    #[must_use]
+    pub fn is_constraint(&self, name: &str) -> bool {
+        matches!(self, Self::Constraint(constraint) if constraint == name)
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Io(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::Tls(_) => Self::Unavailable(error),
+            sqlx::Error::Database(refusal) => {
+                let code = refusal.code().unwrap_or_default().into_owned();
+                match (refusal.constraint(), code.as_str()) {
+                    // 57014 is the statement timeout; 08, 53 and 57P: connection trouble, too many of them, or a server that goes down or comes up.
+                    // 25006 and 40001: a primary that has just become a standby, and a serialization conflict with it.
+                    (_, "57014" | "25006" | "40001" | "40P01") => Self::Unavailable(error),
+                    (_, code) if code.starts_with("08") || code.starts_with("53") || code.starts_with("57P") => {
+                        Self::Unavailable(error)
+                    }
+                    (Some(constraint), _) => Self::Constraint(constraint.to_owned()),
+                    _ => Self::Statement(error),
+                }
+            }
+            _ => Self::Statement(error),
+        }
+    }
+}
+
+/// How to reach the database.
+pub struct StoreOptions {
+    /// `postgres://...`
+    pub url: crate::domain::Secret,
+    /// Connections that this process may hold.
+    pub max_connections: u32,
+    /// How long a request waits for a connection.
+    pub acquire_timeout: Duration,
+    /// How long PostgreSQL works on one statement at most.
+    pub statement_timeout: Duration,
+}
+
+/// A handle on the database; clones share the connections.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: PgPool,
+}
+
+impl Store {
+    /// Prepares the pool without connecting: a server may start before its database.
+    ///
+    /// # Errors
+    /// The URL cannot be read.
+    pub fn prepare(options: &StoreOptions) -> Result<Self, StoreError> {
+        let milliseconds = options.statement_timeout.as_millis().to_string();
+        let connect = options
+            .url
+            .expose()
+            .parse::<PgConnectOptions>()
+            .map_err(StoreError::Statement)?
+            .application_name("keystead")
+            .options([("statement_timeout", milliseconds.as_str()), ("timezone", "UTC")])
+            .disable_statement_logging();
+        let pool = PgPoolOptions::new()
+            .max_connections(options.max_connections)
+            .acquire_timeout(options.acquire_timeout)
+            // A broken connection shows itself at its first use and costs one request an error that may be sent again;
+            // asking beforehand costs every request a round trip.
+            .test_before_acquire(false)
+            .idle_timeout(Duration::from_secs(300))
+            .max_lifetime(Duration::from_secs(1800))
+            .connect_lazy_with(connect);
+        Ok(Self { pool })
+    }
+
+    /// Statements that need no transaction run on this.
+    #[must_use]
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query!("SELECT 1 AS one").fetch_one(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Applies what is missing of the schema, under PostgreSQL's advisory lock; several processes may do so at once.
+    ///
+    /// # Errors
+    /// The database cannot be reached, or was migrated by a newer version, or an applied migration was changed since.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        match MIGRATOR.run(&self.pool).await {
+            Ok(()) => Ok(()),
+            Err(sqlx::migrate::MigrateError::Execute(error)) => Err(error.into()),
+            Err(error) => Err(StoreError::Schema(schema_sentence(&error))),
+        }
+    }
+
+    /// Descriptions of the migrations that are not applied yet, in order.
+    ///
+    /// # Errors
+    /// The database cannot be reached, or was migrated by a newer version.
+    pub async fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
+        let table = sqlx::query_scalar!(r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "exists!""#)
+            .fetch_one(&self.pool)
+            .await?;
+        let applied: Vec<i64> = if table {
+            // The table is sqlx's own, made at the first migration, so it is not there when queries are checked.
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the migration table does not exist when queries are prepared"
+            )]
+            sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success").fetch_all(&self.pool).await?
+        } else {
+            Vec::new()
+        };
+        if let Some(unknown) = applied.iter().find(|version| !MIGRATOR.version_exists(**version)) {
+            return Err(StoreError::Schema(schema_sentence(&sqlx::migrate::MigrateError::VersionMissing(*unknown))));
+        }
+        let pending = MIGRATOR.iter().filter(|m| !applied.contains(&m.version));
+        Ok(pending.map(|m| format!("{:04} {}", m.version, m.description)).collect())
+    }
+
+    /// Connections of the pool: all, and those that nobody uses at the moment.
+    #[must_use]
+    pub fn pool_usage(&self) -> (u32, usize) {
+        (self.pool.size(), self.pool.num_idle())
+    }
+
+    /// Lets connections go once they are idle, and waits for those in use.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+fn schema_sentence(error: &sqlx::migrate::MigrateError) -> String {
+    use sqlx::migrate::MigrateError as M;
+    match error {
+        M::VersionMissing(version) => format!(
+            "the database was migrated by a newer version of keystead (it has migration {version}, which this binary does not know); \
+             run that version or a later one"
+        ),
+        M::VersionMismatch(version) => format!(
+            "migration {version} differs from the one that was applied; run a released binary, or restore the file as it was released"
+        ),
+        M::Dirty(version) => format!(
+            "migration {version} was interrupted; restore the database from before it and run keystead migrate again"
+        ),
+        other => format!("the migrations cannot be applied: {other}"),
+    }
+}

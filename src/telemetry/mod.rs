@@ -1,0 +1,111 @@
+//! Logs and metrics: the subscriber, and the names of all metrics in one place.
+//!
+//! Owns: names, labels (always from small fixed sets), the format of the log. Does not own: what is worth telling; callers decide.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use metrics::{counter, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+/// Buckets of the request histogram, in seconds.
+const BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+
+/// Starts to write the log to standard error; a filter that cannot be read falls back to `info`. Later calls change nothing.
+pub fn start_log(json: bool, filter: &str) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // A second start in one process finds the first one's subscriber in place, which is as good.
+    let _ = if json { builder.json().flatten_event(true).try_init() } else { builder.compact().try_init() };
+}
+
+/// The metrics in Prometheus' text form. The first call installs the recorder.
+#[must_use]
+pub fn render_metrics() -> String {
+    start_metrics().map(PrometheusHandle::render).unwrap_or_default()
+}
+
+/// Installs the recorder, once for each process.
+pub fn start_metrics() -> Option<&'static PrometheusHandle> {
+    let build = || {
+        let builder =
+            PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &BUCKETS).ok()?;
+        builder.install_recorder().ok()
+    };
+    RECORDER.get_or_init(build).as_ref()
+}
+
+/// One answered request. `route` is the pattern, never the path.
+pub fn request(route: &'static str, method: &'static str, status: u16, took: Duration) {
+    let class = status_label(status);
+    counter!("keystead_http_requests_total", "route" => route, "method" => method, "status" => class).increment(1);
+    histogram!("keystead_http_request_duration_seconds", "route" => route).record(took.as_secs_f64());
+}
+
+/// Tokens were issued for a grant type.
+pub fn token_issued(grant_type: &'static str) {
+    counter!("keystead_tokens_issued_total", "grant_type" => grant_type).increment(1);
+}
+
+/// What became of a refresh token: `rotated`, `replayed`, `reuse` or `refused`.
+pub fn refresh_outcome(outcome: &'static str) {
+    counter!("keystead_refresh_total", "outcome" => outcome).increment(1);
+}
+
+/// What came of a sign-in: `accepted`, `refused`, `throttled` or `busy`.
+pub fn sign_in(result: &'static str) {
+    counter!("keystead_sign_ins_total", "result" => result).increment(1);
+}
+
+/// An introspection was answered.
+pub fn introspection(active: bool) {
+    counter!("keystead_introspections_total", "active" => if active { "true" } else { "false" }).increment(1);
+}
+
+/// Password hashes that wait.
+pub fn hash_queue(depth: usize) {
+    gauge!("keystead_hash_queue_depth").set(u32::try_from(depth).unwrap_or(u32::MAX));
+}
+
+/// Connections of the pool: all, and those that nobody uses.
+pub fn pool(size: u32, idle: usize) {
+    gauge!("keystead_database_connections").set(size);
+    gauge!("keystead_database_connections_idle").set(u32::try_from(idle).unwrap_or(u32::MAX));
+}
+
+/// Whether announcements of changes are being heard.
+pub fn listener(connected: bool) {
+    gauge!("keystead_listener_connected").set(u8::from(connected));
+}
+
+/// Rows that housekeeping removed.
+pub fn cleaned(table: &'static str, rows: u64) {
+    counter!("keystead_cleaned_rows_total", "table" => table).increment(rows);
+}
+
+fn status_label(status: u16) -> &'static str {
+    match status {
+        200 => "200",
+        201 => "201",
+        204 => "204",
+        302 | 303 => "303",
+        400 => "400",
+        401 => "401",
+        403 => "403",
+        404 => "404",
+        405 => "405",
+        409 => "409",
+        413 => "413",
+        415 => "415",
+        429 => "429",
+        500 => "500",
+        503 => "503",
+        200..300 => "2xx",
+        300..400 => "3xx",
+        400..500 => "4xx",
+        _ => "5xx",
+    }
+}

@@ -1,0 +1,84 @@
+// Relying parties built on openid-client, and the demo data of `keystead dev` that they use.
+
+import assert from 'node:assert/strict';
+
+import * as client from 'openid-client';
+
+export const REDIRECT_URI = 'http://127.0.0.1:9999/callback';
+export const API = 'https://api.example.com';
+
+const SECRETS = {
+  'demo-web': 'demo-web-secret-000000000000000000000000',
+  'demo-service': 'demo-service-secret-00000000000000000000',
+  'demo-api': 'demo-api-secret-000000000000000000000000',
+  'demo-admin': 'demo-admin-secret-0000000000000000000000',
+};
+const POSTS_ITS_SECRET = ['demo-service', 'demo-admin'];
+
+/** A seeded client as `keystead dev` registers it. */
+export function seeded(server, clientId) {
+  const secret = SECRETS[clientId];
+  if (secret === undefined) return discover(server, clientId, client.None());
+  const authenticate = POSTS_ITS_SECRET.includes(clientId) ? client.ClientSecretPost : client.ClientSecretBasic;
+  return discover(server, clientId, authenticate(secret));
+}
+
+/** Finds everything through discovery; ID tokens are verified by their signature, not by trust in the connection. */
+export function discover(server, clientId, authentication) {
+  return client.discovery(new URL(server.issuer), clientId, undefined, authentication, {
+    execute: [client.allowInsecureRequests, client.enableNonRepudiationChecks],
+  });
+}
+
+/** A token for the admin API, by the seeded administrator. */
+export async function adminToken(server, scope = 'keystead:admin') {
+  const admin = await seeded(server, 'demo-admin');
+  const { access_token: token } = await client.clientCredentialsGrant(admin, { scope });
+  return token;
+}
+
+/** Registers a confidential client through the admin API and returns its configuration. */
+export async function registerClient(server, metadata) {
+  const response = await fetch(`${server.admin}/admin/v1/clients`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${await adminToken(server)}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ token_endpoint_auth_method: 'client_secret_basic', ...metadata }),
+  });
+  const body = await response.text();
+  assert.equal(response.status, 201, body);
+  const { client_id: id, client_secret: secret } = JSON.parse(body);
+  assert.match(secret, /^kss_/);
+  return discover(server, id, client.ClientSecretBasic(secret));
+}
+
+/** An authorization request with PKCE, state and nonce, and the checks its answer has to pass. */
+export async function beginAuthorization(config, parameters = {}) {
+  const pkceCodeVerifier = client.randomPKCECodeVerifier();
+  const checks = {
+    pkceCodeVerifier,
+    expectedState: client.randomState(),
+    expectedNonce: client.randomNonce(),
+    ...('max_age' in parameters && { maxAge: Number(parameters.max_age) }),
+  };
+  const url = client.buildAuthorizationUrl(config, {
+    redirect_uri: REDIRECT_URI,
+    scope: 'openid',
+    code_challenge: await client.calculatePKCECodeChallenge(pkceCodeVerifier),
+    code_challenge_method: 'S256',
+    state: checks.expectedState,
+    nonce: checks.expectedNonce,
+    ...parameters,
+  });
+  return { url, checks };
+}
+
+/** The whole way from the request to the tokens; `callback` and `checks` serve to send the code again. */
+export async function signIn(config, person, parameters) {
+  const { url, checks } = await beginAuthorization(config, parameters);
+  const callback = await person.authorize(url);
+  const tokens = await client.authorizationCodeGrant(config, callback, checks);
+  return { tokens, callback, checks };
+}
+
+/** OIDC Core §11: offline access is given when consent is asked for. */
+export const OFFLINE = { scope: 'openid profile email offline_access', prompt: 'consent' };
