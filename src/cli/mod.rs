@@ -1,7 +1,7 @@
 //! The command line.
 
 mod config;
-mod dev;
+pub mod dev;
 mod doctor;
 mod migrate;
 mod serve;

@@ -128,7 +128,7 @@ pub async fn find(db: impl PgExecutor<'_>, id: GrantId, now: Timestamp) -> Resul
                       AS "session_over!"
            FROM grants g
            JOIN users u ON u.id = g.user_id
-           JOIN clients c ON c.id = g.client_id AND g.created_at > c.tokens_not_before
+           JOIN clients c ON c.id = g.client_id AND g.created_at >= c.tokens_not_before
            WHERE g.id = $1"#,
         id.0,
         now,
@@ -205,7 +205,7 @@ pub async fn rotate(
            WHERE g.id = $1 AND g.generation = $2 AND g.client_id = $3 AND $4::text[] <@ g.scope
              AND g.ended_at IS NULL AND g.expires_at > $6 AND g.idle_expires_at > $6
              AND u.id = g.user_id AND u.locked_at IS NULL
-             AND c.id = g.client_id AND g.created_at > c.tokens_not_before
+             AND c.id = g.client_id AND g.created_at >= c.tokens_not_before
              AND ('offline_access' = ANY (g.scope) OR EXISTS (
                  SELECT FROM sessions s WHERE s.id = g.session_id AND s.ended_at IS NULL AND s.expires_at > $6))
            RETURNING g.id, g.request_id, g.client_id, g.user_id, g.session_id, g.scope, g.resources, g.auth_time, g.acr, g.amr, g.nonce,

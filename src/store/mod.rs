@@ -163,6 +163,23 @@ impl Store {
         }
     }
 
+    /// Makes another database on the same server, empty or as a copy of `template`; for tests and tools, never while serving.
+    ///
+    /// # Errors
+    /// The name is not plain, the database exists, or somebody is connected to the template.
+    pub async fn create_database(&self, name: &str, template: Option<&str>) -> Result<(), StoreError> {
+        let plain = |name: &str| {
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        };
+        if !plain(name) || !template.is_none_or(plain) {
+            return Err(StoreError::Schema("a database name may hold a-z, 0-9 and _ only".to_owned()));
+        }
+        let template = template.map(|template| format!(" TEMPLATE {template}")).unwrap_or_default();
+        let statement = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}{template}"));
+        sqlx::raw_sql(statement).execute(&self.pool).await?;
+        Ok(())
+    }
+
     /// Descriptions of the migrations that are not applied yet, in order.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //!
 //! Owns: the private database, the seeds, the table that is printed. Does not own: serving; that is `app`, as in production.
 
-mod postgres;
+pub mod postgres;
 mod seed;
 
 use std::net::SocketAddr;

@@ -82,7 +82,8 @@ impl PrivatePostgres {
         }
         let socket = SocketFolder::prepare(&place, &account)?;
         let command = tools.server(socket.path())?;
-        let server = Server::spawn(command, &log).map_err(|error| log.failure("PostgreSQL could not be run", error))?;
+        let server =
+            Server::spawn(command, &log).map_err(|error| log.failure("PostgreSQL could not be run", &error))?;
         server.ready(&place.data(), &log).await?;
         let url = socket.url();
         Ok(Self { server, socket, log, place, account, installation, url })
@@ -106,13 +107,13 @@ impl PrivatePostgres {
     pub fn description(&self) -> String {
         let mut text = format!("PostgreSQL {} in {}", self.installation.version(), self.place.home().display());
         if self.account.is_another() {
-            text += &format!(" as user {}", self.account.name());
+            text.extend([" as user ", self.account.name()]);
         }
         if self.place.folder() != self.place.asked() {
-            text += &format!(" (that user cannot enter {})", self.place.asked().display());
+            text.extend([" (that user cannot enter ", &self.place.asked().to_string_lossy(), ")"]);
         }
         if self.socket.path() != self.place.home() {
-            text += &format!(", socket in {}", self.socket.path().display());
+            text.extend([", socket in ", &*self.socket.path().to_string_lossy()]);
         }
         text
     }
@@ -120,7 +121,7 @@ impl PrivatePostgres {
     /// Returns when PostgreSQL has ended without being asked to; what it returns says how, with the end of its log.
     pub async fn died(&self) -> StartError {
         let how = self.server.ended().await;
-        self.log.failure("PostgreSQL ended unexpectedly", how)
+        self.log.failure("PostgreSQL ended unexpectedly", &how)
     }
 
     /// Closes all connections, writes everything down, waits for the end, and removes what was temporary.
@@ -198,12 +199,11 @@ async fn clear_leftovers() {
     for parent in temporary_parents() {
         for place in Place::leftovers(&parent) {
             let folder = place.folder().to_owned();
-            match timeout(LEFTOVER_PATIENCE, recover::end_earlier_run(&place)).await {
-                Ok(Ok(_)) => tracing::info!(folder = %folder.display(), "removing what a killed run left behind"),
-                _ => {
-                    tracing::warn!(folder = %folder.display(), "PostgreSQL of a killed run does not stop; end it by hand");
-                    place.leave();
-                }
+            if let Ok(Ok(_)) = timeout(LEFTOVER_PATIENCE, recover::end_earlier_run(&place)).await {
+                tracing::info!(folder = %folder.display(), "removing what a killed run left behind");
+            } else {
+                tracing::warn!(folder = %folder.display(), "PostgreSQL of a killed run does not stop; end it by hand");
+                place.leave();
             }
         }
     }

@@ -55,23 +55,23 @@ impl Tools<'_> {
             }
             command.arg("-D").arg(self.place.data()).stdout(Stdio::null());
             let what = "initdb could not make a database";
-            let status = awaited(command).status().await.map_err(|error| self.log.failure(what, error))?;
+            let status = awaited(command).status().await.map_err(|error| self.log.failure(what, &error))?;
             if status.success() {
                 return Ok(());
             }
-            let failure = self.log.failure(what, status);
+            let failure = self.log.failure(what, &status);
             if !self.log.tail().contains("locale") {
                 return Err(failure);
             }
             tracing::debug!(locale, "initdb does not know this locale");
         }
-        Err(self.log.failure("initdb could not make a database", "no usable locale"))
+        Err(self.log.failure("initdb could not make a database", &"no usable locale"))
     }
 
     /// By PostgreSQL's single-user mode, so that nothing has to connect as superuser.
     async fn make_database(&self) -> Result<(), StartError> {
         let what = "the database could not be made";
-        let failed = |error: std::io::Error| self.log.failure(what, error);
+        let failed = |error: std::io::Error| self.log.failure(what, &error);
         let mut command = self.command("postgres")?;
         command.arg("--single").arg("-D").arg(self.place.data()).args(["-c", "exit_on_error=on"]);
         command.args(["-c", "log_checkpoints=off"]);
@@ -86,7 +86,7 @@ impl Tools<'_> {
             input.write_all(sql.as_bytes()).await.map_err(failed)?;
         }
         let status = child.wait().await.map_err(failed)?;
-        if status.success() { Ok(()) } else { Err(self.log.failure(what, status)) }
+        if status.success() { Ok(()) } else { Err(self.log.failure(what, &status)) }
     }
 
     /// The server, ready to be started.

@@ -46,7 +46,7 @@ impl Installation {
     }
 }
 
-/// All that is installed and supported, the preferred one first: PATH, then pg_config, then the newest of the rest.
+/// All that is installed and supported, the preferred one first: PATH, then `pg_config`, then the newest of the rest.
 /// Never empty.
 pub(super) fn installations(search_path: &OsStr) -> Result<Vec<Installation>, StartError> {
     supported(find(search_path, Path::new("/")))
@@ -127,7 +127,7 @@ fn ask_pg_config(program: &Path) -> Option<PathBuf> {
 }
 
 /// Asked without our environment, as it will run later. A version manager's stand-in fails here; what it stands for is
-/// found through its pg_config.
+/// found through its `pg_config`.
 fn installation(folder: PathBuf) -> Option<Installation> {
     let answer = output(Command::new(folder.join("postgres")).arg("--version").env_clear())?;
     let (version, major) = parse_version(&String::from_utf8_lossy(&answer))?;

@@ -4,6 +4,7 @@
 //! file is locked; a lock belongs to the open file, so it lasts until the last of these processes has ended, whatever
 //! became of Keystead. That is exact where process numbers are not: a number may be in use again by a stranger.
 
+use std::fmt::Display;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
@@ -63,7 +64,7 @@ impl Log {
     }
 
     /// The error for a program that failed, with the last lines it wrote.
-    pub(super) fn failure(&self, what: &'static str, how: impl ToString) -> StartError {
+    pub(super) fn failure(&self, what: &'static str, how: &dyn Display) -> StartError {
         StartError::Failed { what, how: how.to_string(), log: self.path.clone(), tail: self.tail() }
     }
 

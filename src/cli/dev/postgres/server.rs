@@ -15,7 +15,7 @@ use super::error::{StartError, StopError};
 use super::log::Log;
 
 /// Long enough to replay what a crash left in the write-ahead log.
-const STARTING: Duration = Duration::from_secs(60);
+const STARTING: Duration = Duration::from_mins(1);
 
 /// As in `recover`: first in good order, then at once.
 const STEPS: [(Signal, Duration); 2] =
@@ -60,17 +60,17 @@ impl Server {
         let deadline = Instant::now() + STARTING;
         while !self.says_ready(data) {
             if let Some(how) = self.how_it_ended() {
-                return Err(log.failure("PostgreSQL ended while it started", how));
+                return Err(log.failure("PostgreSQL ended while it started", &how));
             }
             if Instant::now() >= deadline {
-                return Err(log.failure("PostgreSQL did not become ready", format!("within {STARTING:?}")));
+                return Err(log.failure("PostgreSQL did not become ready", &format!("within {STARTING:?}")));
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         Ok(())
     }
 
-    /// The eighth line of postmaster.pid is what pg_ctl goes by, too.
+    /// The eighth line of postmaster.pid is what `pg_ctl` goes by, too.
     fn says_ready(&self, data: &Path) -> bool {
         let text = std::fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
         let mut lines = text.lines();
@@ -154,7 +154,7 @@ fn die_with_keystead(command: &mut Command) {
     };
     // SAFETY: between fork and exec only async-signal-safe calls are allowed. `ask` makes two system calls (prctl,
     // getppid) and builds errors that need no memory. std runs it after the change of user, which would clear the signal.
-    #[allow(unsafe_code, reason = "the standard library has no safe way to set the death signal of a child")]
+    #[expect(unsafe_code, reason = "the standard library has no safe way to set the death signal of a child")]
     unsafe {
         command.pre_exec(ask);
     }

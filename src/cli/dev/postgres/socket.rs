@@ -103,7 +103,7 @@ fn remove_recorded(record: &Path) {
     let named = folder.file_name().is_some_and(|name| name.as_bytes().starts_with(PREFIX.as_bytes()));
     let may = folder.symlink_metadata().is_ok_and(|meta| {
         meta.is_dir()
-            && meta.mode() & 0o077 == 0
+            && meta.mode() & 0o777 == 0o700
             && (Uid::effective().is_root() || meta.uid() == Uid::effective().as_raw())
     });
     if named && may {

@@ -1,0 +1,146 @@
+//! A whole server in this process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{Request, header};
+use keystead::crypto::{HashParams, KeyEncryptionKeys, PasswordPool, Random};
+use keystead::domain::{Clock, RefreshPolicy, SecretBytes, Timestamp};
+use keystead::flows::{Engine, Policy, SharedEngine, Snapshots};
+use keystead::http::{HttpOptions, admin_router, public_router};
+use keystead::jobs;
+use time::Duration as Span;
+use tokio::task::JoinSet;
+use tower::ServiceExt as _;
+
+use super::{Answer, basic, database, form};
+
+pub const ISSUER: &str = "https://id.example";
+
+/// One replica of the server; dropping it stops its jobs.
+pub struct TestApp {
+    pub engine: SharedEngine,
+    pub clock: Clock,
+    pub public: Router,
+    pub admin: Router,
+    pub database_url: String,
+    _jobs: JoinSet<()>,
+}
+
+fn policy() -> Policy {
+    Policy {
+        issuer: ISSUER.to_owned(),
+        access_token_lifetime: Span::minutes(10),
+        id_token_lifetime: Span::hours(1),
+        authorization_code_lifetime: Span::seconds(60),
+        refresh: RefreshPolicy {
+            absolute_lifetime: Span::days(365),
+            idle_lifetime: Span::days(30),
+            grace_period: Span::seconds(30),
+        },
+        session_absolute_lifetime: Span::days(30),
+        session_idle_lifetime: Span::days(1),
+        sign_in_page_lifetime: Span::minutes(30),
+        jwks_max_age: Span::minutes(5),
+        key_rotation_interval: Span::days(90),
+        password_min_length: 15,
+        consecutive_failures: 100,
+    }
+}
+
+impl TestApp {
+    /// A server with a database of its own; its clock stands still until the test moves it.
+    pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// The same with other decisions of the operator.
+    pub async fn start_with(change: impl FnOnce(&mut Policy)) -> Self {
+        let url = database::fresh().await;
+        Self::over(url, Clock::manual(Timestamp::from_unix_timestamp(1_800_000_000).unwrap()), change).await
+    }
+
+    /// Another replica over the same database, with the same clock.
+    pub async fn replica(&self) -> Self {
+        Self::over(self.database_url.clone(), self.clock.clone(), |_| {}).await
+    }
+
+    async fn over(database_url: String, clock: Clock, change: impl FnOnce(&mut Policy)) -> Self {
+        let mut policy = policy();
+        change(&mut policy);
+        let random = Random::system();
+        let quick = HashParams { memory_kib: 64, iterations: 1, parallelism: 1 };
+        let engine = Arc::new(Engine {
+            store: database::store(&database_url),
+            clock: clock.clone(),
+            passwords: PasswordPool::start(quick, 1, 64, random.clone()).unwrap(),
+            random,
+            encryption_keys: KeyEncryptionKeys::new("k1".into(), SecretBytes::new(vec![7; 32]), Vec::new()).unwrap(),
+            snapshots: Snapshots::empty(),
+            policy,
+        });
+        engine.maintain_keys().await.unwrap();
+        engine.reload_all().await.unwrap();
+        let options = HttpOptions {
+            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+            max_body_bytes: 65_536,
+            request_timeout: Duration::from_secs(20),
+            sign_ins_per_source_per_minute: 10_000,
+            demo: true,
+        };
+        Self {
+            public: public_router(Arc::clone(&engine), &options),
+            admin: admin_router(Arc::clone(&engine), &options),
+            _jobs: jobs::start(&engine),
+            engine,
+            clock,
+            database_url,
+        }
+    }
+
+    /// Sends a request to the public listener.
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        send(&self.public, request).await
+    }
+
+    /// Sends a request to the admin listener.
+    pub async fn send_admin(&self, request: Request<Body>) -> Answer {
+        send(&self.admin, request).await
+    }
+
+    /// GETs a public path.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    /// GETs a public path with an `Authorization` header.
+    pub async fn get_as(&self, path: &str, authorization: &str) -> Answer {
+        self.send(Request::get(path).header(header::AUTHORIZATION, authorization).body(Body::empty()).unwrap()).await
+    }
+
+    /// Posts a form to a public path.
+    pub async fn post(&self, path: &str, params: &[(&str, &str)]) -> Answer {
+        self.send(form(path, params)).await
+    }
+
+    /// Posts a form with HTTP Basic authentication.
+    pub async fn post_as(&self, path: &str, client: (&str, &str), params: &[(&str, &str)]) -> Answer {
+        let mut request = form(path, params);
+        request.headers_mut().insert(header::AUTHORIZATION, basic(client.0, client.1).parse().unwrap());
+        self.send(request).await
+    }
+
+    /// Lets time pass.
+    pub fn wait(&self, span: Span) {
+        self.clock.advance(span);
+    }
+}
+
+async fn send(router: &Router, mut request: Request<Body>) -> Answer {
+    let peer: std::net::SocketAddr = "192.0.2.1:40000".parse().unwrap();
+    request.extensions_mut().get_or_insert_with(|| ConnectInfo(peer));
+    Answer::read(router.clone().oneshot(request).await.unwrap()).await
+}
