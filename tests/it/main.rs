@@ -1,6 +1,11 @@
 //! Integration tests: the real router over a real PostgreSQL, a database for each test, a clock that the test holds.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test fails by panicking")]
 
+mod commands;
+mod outage;
+mod races;
+mod replicas;
 mod routes;
+mod security;
 mod spec;
 mod support;

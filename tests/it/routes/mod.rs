@@ -1,1 +1,5 @@
 //! Mirrors the URLs.
+
+mod admin;
+mod health;
+mod pages;

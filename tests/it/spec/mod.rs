@@ -1,3 +1,11 @@
 //! One file for each specification; a test's name starts with its section.
 
+mod oidc_core;
+mod oidc_discovery;
 mod rfc6749;
+mod rfc6750;
+mod rfc7009;
+mod rfc7662;
+mod rfc8707;
+mod rfc9068;
+mod rp_initiated_logout;

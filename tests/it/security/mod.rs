@@ -1,0 +1,8 @@
+//! The numbered security requirements; a test is named after its number.
+
+mod accounts;
+mod codes;
+mod deployment;
+mod front_channel;
+mod sessions;
+mod tokens;
