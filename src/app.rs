@@ -140,6 +140,7 @@ impl ServeOptions {
                 request_timeout: settings.limits.request_timeout,
                 sign_ins_per_source_per_minute: settings.limits.sign_in_attempts_per_source_per_minute,
                 demo,
+                hsts: settings.issuer.starts_with("https://"),
             },
         }
     }

@@ -18,7 +18,7 @@ pub enum Command {
 /// Where the settings are.
 #[derive(Debug, clap::Args)]
 pub struct Source {
-    /// Settings file; environment variables KEYSTEAD__SECTION__KEY come after it.
+    /// Settings file; environment variables `KEYSTEAD__SECTION__KEY` come after it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }

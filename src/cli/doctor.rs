@@ -12,7 +12,7 @@ use super::Failure;
 /// Arguments of `doctor`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Settings file; environment variables KEYSTEAD__SECTION__KEY come after it.
+    /// Settings file; environment variables `KEYSTEAD__SECTION__KEY` come after it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }

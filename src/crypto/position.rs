@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_opens_while_its_key_is_active_or_retiring() {
+    fn a_text_opens_from_the_making_of_its_key_until_it_is_retired() {
         let record = mac_record();
         let position = Position { grant: GrantId(Uuid::from_u128(1)), generation: 1 };
         let ring_of = |record: &KeyRecord| ring(std::slice::from_ref(record));
@@ -140,7 +140,7 @@ mod tests {
         let token = derive(&living, record.kid, RefreshToken, position).unwrap();
         let opened = |ring: &Keyring, now| open(ring, RefreshToken, token.expose(), now);
         assert_eq!(opened(&living, NOW), Some((position, record.kid)));
-        assert_eq!(opened(&living, NOW - Duration::SECOND), None, "pending");
+        assert_eq!(opened(&living, NOW - Duration::SECOND), Some((position, record.kid)), "pending");
         let rotated = ring_of(&rotated(record.clone(), NOW));
         assert_eq!(opened(&rotated, NOW + Duration::hours(1)), Some((position, record.kid)), "retiring");
         let again = derive(&rotated, record.kid, RefreshToken, position).unwrap();

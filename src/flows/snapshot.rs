@@ -77,9 +77,13 @@ impl Snapshots {
     }
 
     fn check_age(&self) -> Result<(), InternalError> {
+        self.check_age_within(AGE_LIMIT)
+    }
+
+    fn check_age_within(&self, limit: Duration) -> Result<(), InternalError> {
         let confirmed = self.confirmed.load(Ordering::Acquire);
         let age = self.started.elapsed().saturating_sub(Duration::from_millis(confirmed));
-        if confirmed == 0 || age > AGE_LIMIT { Err(InternalError::Stale) } else { Ok(()) }
+        if confirmed == 0 || age > limit { Err(InternalError::Stale) } else { Ok(()) }
     }
 
     /// The client of this id, disabled or not.
@@ -104,6 +108,16 @@ impl Snapshots {
     pub fn resource_servers(&self) -> Result<Arc<ResourceServers>, InternalError> {
         self.check_age()?;
         Ok(self.resource_servers.load_full())
+    }
+
+    /// The resource servers and keys for what is published about this server. Relying parties may hold those documents for
+    /// `max_age` anyway, so memory is good enough for as long, and verification elsewhere goes on while the database is away.
+    ///
+    /// # Errors
+    /// [`InternalError::Stale`].
+    pub fn published(&self, max_age: time::Duration) -> Result<(Arc<ResourceServers>, Arc<Keyring>), InternalError> {
+        self.check_age_within(AGE_LIMIT.saturating_add(max_age.unsigned_abs()))?;
+        Ok((self.resource_servers.load_full(), self.keyring.load_full()))
     }
 
     /// The keys.

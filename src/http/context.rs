@@ -15,6 +15,7 @@ use crate::telemetry;
 
 use super::{HttpOptions, errors};
 
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000");
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 
 /// The outermost layer.
@@ -36,6 +37,9 @@ pub(super) async fn around(State(options): State<Arc<HttpOptions>>, mut request:
         response.headers_mut().insert(CORRELATION_ID, id);
     }
     response.headers_mut().entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
+    if options.hsts {
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+    }
     let took = started.elapsed();
     let route = route_label(route.as_deref());
     let status = response.status().as_u16();

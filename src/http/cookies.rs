@@ -1,4 +1,4 @@
-//! Cookies: three of them, all `__Host-`, Secure, HttpOnly, SameSite=Lax (SECURITY 62).
+//! Cookies: three of them, all `__Host-`, Secure, `HttpOnly`, `SameSite=Lax` (SECURITY 62).
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum_extra::extract::CookieJar;

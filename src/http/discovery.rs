@@ -60,7 +60,7 @@ fn cacheable(bytes: Bytes, max_age: i64) -> Response {
 /// OpenID Connect Discovery §4, RFC 8414 §3.
 pub(super) async fn configuration(State(public): State<Public>) -> Response {
     let engine = &public.engine;
-    let made = engine.snapshots.resource_servers().map(|servers| {
+    let made = engine.snapshots.published(engine.policy.jwks_max_age).map(|(servers, _)| {
         bytes(&public.documents.configuration, servers, engine.clock.now(), |servers| {
             (engine.discovery_document(servers), None)
         })
@@ -72,7 +72,7 @@ pub(super) async fn configuration(State(public): State<Public>) -> Response {
 pub(super) async fn jwks(State(public): State<Public>) -> Response {
     let engine = &public.engine;
     let now = engine.clock.now();
-    let made = engine.snapshots.keyring().map(|keyring| {
+    let made = engine.snapshots.published(engine.policy.jwks_max_age).map(|(_, keyring)| {
         bytes(&public.documents.jwks, keyring, now, |keyring| {
             (engine.jwks_document(keyring), engine.next_key_change(keyring))
         })

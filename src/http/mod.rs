@@ -41,6 +41,8 @@ pub struct HttpOptions {
     pub sign_ins_per_source_per_minute: u32,
     /// Whether the demo page exists; only in `keystead dev`.
     pub demo: bool,
+    /// Whether browsers shall insist on https from now on (RFC 6797); only where the issuer is https.
+    pub hsts: bool,
 }
 
 /// What all public handlers share.
@@ -53,7 +55,6 @@ pub struct Public {
 }
 
 /// The public listener: OAuth and OpenID Connect endpoints, pages, liveness.
-#[must_use]
 pub fn public_router(engine: SharedEngine, options: &HttpOptions) -> Router {
     let per_minute = NonZeroU32::new(options.sign_ins_per_source_per_minute).unwrap_or(NonZeroU32::MIN);
     let state = Public {
@@ -84,7 +85,6 @@ pub fn public_router(engine: SharedEngine, options: &HttpOptions) -> Router {
 }
 
 /// The admin listener: admin API, metrics, health.
-#[must_use]
 pub fn admin_router(engine: SharedEngine, options: &HttpOptions) -> Router {
     let operations = Router::new()
         .route("/health/live", get(health::live))
@@ -107,5 +107,5 @@ fn cors() -> CorsLayer {
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, HeaderName::from_static("x-requested-with")])
         .expose_headers([header::WWW_AUTHENTICATE, HeaderName::from_static("x-correlation-id")])
-        .max_age(Duration::from_secs(3600))
+        .max_age(Duration::from_hours(1))
 }

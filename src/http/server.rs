@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt as _;
 
 /// All headers of a request together; more is answered with 431.
-const MOST_HEADER_BYTES: usize = 32 * 1024;
+const MOST_HEADER_BYTES: u32 = 32 * 1024;
 /// A client that takes longer for its headers is cut off.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after the system refused a connection, for example because no file descriptor is left.
@@ -23,8 +23,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Serves until `stop` ends, then waits at most `grace` for requests in flight.
 pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>, grace: Duration) {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(MOST_HEADER_BYTES);
-    builder.http2().timer(TokioTimer::new()).max_header_list_size(MOST_HEADER_BYTES as u32).max_concurrent_streams(100);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(MOST_HEADER_BYTES as usize);
+    builder.http2().timer(TokioTimer::new()).max_header_list_size(MOST_HEADER_BYTES).max_concurrent_streams(100);
     let graceful = GracefulShutdown::new();
     tokio::pin!(stop);
     loop {

@@ -9,7 +9,7 @@ use crate::telemetry;
 /// Pause before a lost connection is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
 /// Even with a healthy connection everything is read again this often.
-const FULL_RELOAD: Duration = Duration::from_secs(300);
+const FULL_RELOAD: Duration = Duration::from_mins(5);
 
 pub(super) async fn run(engine: SharedEngine) {
     loop {

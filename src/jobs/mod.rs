@@ -12,9 +12,9 @@ use tokio::task::JoinSet;
 use crate::flows::SharedEngine;
 
 /// Keys are looked after this often.
-const KEY_INTERVAL: Duration = Duration::from_secs(60);
+const KEY_INTERVAL: Duration = Duration::from_mins(1);
 /// Rows are cleaned up this often.
-const CLEAN_INTERVAL: Duration = Duration::from_secs(60);
+const CLEAN_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Starts all jobs; they end when the set is dropped or shut down.
 #[must_use]

@@ -130,8 +130,8 @@ impl Store {
             // A broken connection shows itself at its first use and costs one request an error that may be sent again;
             // asking beforehand costs every request a round trip.
             .test_before_acquire(false)
-            .idle_timeout(Duration::from_secs(300))
-            .max_lifetime(Duration::from_secs(1800))
+            .idle_timeout(Duration::from_mins(5))
+            .max_lifetime(Duration::from_mins(30))
             .connect_lazy_with(connect);
         Ok(Self { pool })
     }

@@ -1,5 +1,5 @@
 //! Integration tests: the real router over a real PostgreSQL, a database for each test, a clock that the test holds.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod commands;
 mod outage;

@@ -140,8 +140,7 @@ fn encryption_key(folder: &Path) -> Result<SecretBytes, Failure> {
 
 fn announce(issuer: &str, args: &Args, postgres: Option<&PrivatePostgres>) {
     let database = postgres.map_or_else(|| "as given by --database-url".to_owned(), PrivatePostgres::description);
-    let people: String =
-        seed::PEOPLE.iter().map(|(email, password)| format!("\n  Sign in as      {email}  /  {password}")).collect();
+    let people = seed::PEOPLE.map(|(email, password)| format!("\n  Sign in as      {email}  /  {password}")).concat();
     super::say(&format!(
         "\n  Keystead is ready.\n\n  Demo            {issuer}/demo\n  Issuer          {issuer}\n  Discovery       \
          {issuer}/.well-known/openid-configuration\n  Admin API       http://{admin}/admin/v1  (client demo-admin)\n  Health, metrics \

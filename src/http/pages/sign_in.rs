@@ -68,6 +68,9 @@ pub(in crate::http) async fn login_page(
     page.unwrap_or_else(|trouble| internal(&trouble, &origin))
 }
 
+/// Sources that are remembered before the quiet ones are forgotten.
+const MOST_SOURCES: usize = 100_000;
+
 /// What a rejected try shows on the page.
 struct Rejected<'a> {
     status: StatusCode,
@@ -215,6 +218,10 @@ fn source_is_patient(public: &Public, origin: &Origin) -> bool {
         IpAddr::V4(_) => ip,
         IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into()),
     };
+    // Sources that have been quiet for a minute are as good as unknown ones.
+    if public.sign_in_limit.len() > MOST_SOURCES {
+        public.sign_in_limit.retain_recent();
+    }
     public.sign_in_limit.check_key(&source).is_ok()
 }
 

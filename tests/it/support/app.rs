@@ -90,6 +90,7 @@ impl TestApp {
             request_timeout: Duration::from_secs(20),
             sign_ins_per_source_per_minute: 10_000,
             demo: true,
+            hsts: true,
         };
         Self {
             public: public_router(Arc::clone(&engine), &options),
