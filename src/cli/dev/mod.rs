@@ -102,7 +102,8 @@ async fn serve(
     engine.maintain_keys().await?;
     seed::seed(&engine).await?;
     engine.reload_all().await?;
-    announce(&engine.policy.issuer, args, postgres);
+    let config = write_settings(folder, &engine.policy.issuer, args, database_url)?;
+    announce(&engine.policy.issuer, args, postgres, &config);
     match postgres {
         None => app::serve(engine, listeners, options).await,
         Some(postgres) => tokio::select! {
@@ -138,14 +139,32 @@ fn encryption_key(folder: &Path) -> Result<SecretBytes, Failure> {
     }
 }
 
-fn announce(issuer: &str, args: &Args, postgres: Option<&PrivatePostgres>) {
+/// Leaves a settings file with which the other commands reach this server's database and keys.
+fn write_settings(folder: &Path, issuer: &str, args: &Args, database_url: &str) -> Result<PathBuf, Failure> {
+    let path = folder.join("keystead.toml");
+    let told = |error: std::io::Error| Failure::new(format!("{} cannot be written: {error}", path.display()));
+    let text = format!(
+        "# Written by `keystead dev` at each start, for the other commands: keystead keys list --config THIS_FILE\n\
+         issuer = {issuer:?}\n\n[public]\nlisten = \"{}\"\n\n[admin]\nlisten = \"{}\"\n\n[database]\nurl = {database_url:?}\n\n\
+         [keys]\nencryption_key_file = \"encryption.key\"\njwks_max_age = \"5s\"\n",
+        args.listen, args.admin_listen,
+    );
+    let mut options = std::fs::OpenOptions::new();
+    // Readable by its owner only: a database URL may hold a password.
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(&path);
+    file.and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes())).map_err(told)?;
+    Ok(path)
+}
+
+fn announce(issuer: &str, args: &Args, postgres: Option<&PrivatePostgres>, config: &Path) {
     let database = postgres.map_or_else(|| "as given by --database-url".to_owned(), PrivatePostgres::description);
     let people = seed::PEOPLE.map(|(email, password)| format!("\n  Sign in as      {email}  /  {password}")).concat();
     super::say(&format!(
         "\n  Keystead is ready.\n\n  Demo            {issuer}/demo\n  Issuer          {issuer}\n  Discovery       \
-         {issuer}/.well-known/openid-configuration\n  Admin API       http://{admin}/admin/v1  (client demo-admin)\n  Health, metrics \
+         {issuer}/.well-known/openid-configuration\n  Commands        keystead keys list --config {config}\n  Admin API       http://{admin}/admin/v1  (client demo-admin)\n  Health, metrics \
          http://{admin}/health/ready  http://{admin}/metrics\n  Database        {database}{people}\n  Machine client  demo-service / \
          demo-service-secret-00000000000000000000\n\n  Stop with Ctrl-C.\n",
         admin = args.admin_listen,
+        config = config.display(),
     ));
 }

@@ -1,7 +1,7 @@
 //! What operators do: clients, resource servers, accounts, keys, sessions and grants, the audit trail, the first administrator.
 //!
-//! Each change is one transaction with its audit event; once it is committed this replica's memory follows at once, and the others
-//! hear of it from the database. Does not own: who may call (HTTP asks [`authorize`]), forms of JSON and tables.
+//! Each change is one transaction with its audit event; once it is committed this replica's memory follows at once, and the
+//! others hear of it from the database. Does not own: rules (`protocol::registration`), forms of JSON, tables.
 
 mod access;
 pub mod audit;

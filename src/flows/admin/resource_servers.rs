@@ -162,7 +162,7 @@ fn explain(error: StoreError) -> AdminError {
             "another resource server has this audience; change that one, or choose another audience"
         }
         StoreError::Constraint(name) if name == "resource_server_scopes_pkey" => {
-            "one of the scope tokens belongs to another resource server; choose another name, such as one that begins with this API's"
+            "one of the scope tokens belongs to another resource server; choose another name for it"
         }
         StoreError::Constraint(name) if name == "resource_server_introspection_clients_client_id_fkey" => {
             "one of the introspection clients was deleted just now; read the list again"

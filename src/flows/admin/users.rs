@@ -1,4 +1,5 @@
-//! Accounts of people. An operator can lock them and end what they have open, but cannot read or, through the API, choose a password.
+//! Accounts of people. An operator can lock them and end what they have open, but cannot read a password, nor choose one through
+//! the API.
 
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -91,7 +91,8 @@ fn judge_uris(metadata: &ClientMetadata, problems: &mut Problems) {
     problems.require(
         !metadata.grant_types.contains(&GrantType::AuthorizationCode) || !metadata.redirect_uris.is_empty(),
         "redirect_uris",
-        "is empty, but authorization_code needs a place to send codes to; register at least one URI, or set grant_types without authorization_code",
+        "is empty, but authorization_code needs a place to send codes to; register at least one URI, \
+         or set grant_types without authorization_code",
     );
 }
 
@@ -108,7 +109,8 @@ fn judge_grants(metadata: &ClientMetadata, problems: &mut Problems) {
     problems.require(
         !grants.contains(&GrantType::RefreshToken) || grants.contains(&GrantType::AuthorizationCode),
         "grant_types",
-        "holds refresh_token without authorization_code, which is where refresh tokens come from; add authorization_code or remove refresh_token",
+        "holds refresh_token without authorization_code, which is where refresh tokens come from; \
+         add authorization_code or remove refresh_token",
     );
 }
 
@@ -120,7 +122,7 @@ fn judge_authentication(metadata: &ClientMetadata, problems: &mut Problems) {
     problems.require(
         metadata.require_pkce,
         "require_pkce",
-        "is false, but a client with token_endpoint_auth_method none has nothing else that protects its codes; set it to true",
+        "is false, but nothing else protects the codes of a client with token_endpoint_auth_method none; set it to true",
     );
     // RFC 6749 §4.4: without a secret anybody could be this client.
     problems.require(
@@ -131,7 +133,7 @@ fn judge_authentication(metadata: &ClientMetadata, problems: &mut Problems) {
     );
 }
 
-/// Whoever can use the admin API owns the server, so only a program with a secret may, and never whoever happens to sign in to it.
+/// Whoever can use the admin API owns the server, so only a program with a secret may, never whoever happens to sign in to it.
 fn judge_admin_scope(metadata: &ClientMetadata, problems: &mut Problems) {
     if !metadata.scope.contains(SCOPE_ADMIN) && !metadata.scope.contains(SCOPE_ADMIN_READ) {
         return;
@@ -139,7 +141,7 @@ fn judge_admin_scope(metadata: &ClientMetadata, problems: &mut Problems) {
     problems.require(
         metadata.token_endpoint_auth_method != ClientAuthMethod::None,
         "token_endpoint_auth_method",
-        "is none, but the scopes of the admin API are only for confidential clients; use client_secret_basic or client_secret_post",
+        "is none, but the admin API is only for confidential clients; use client_secret_basic or client_secret_post",
     );
     problems.require(
         metadata.grant_types == [GrantType::ClientCredentials],

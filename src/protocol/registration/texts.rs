@@ -23,7 +23,7 @@ impl Problems {
     pub fn require_text(&mut self, field: &str, text: &str, longest: usize) {
         let length = text.chars().count();
         self.require(length <= longest, field, format!("has {length} characters; shorten it to at most {longest}"));
-        self.require(!text.trim().is_empty(), field, "is empty; give it a value or leave it out");
+        self.require(!text.trim().is_empty(), field, "is empty or missing; give it a value");
         self.require(
             !text.chars().any(char::is_control),
             field,

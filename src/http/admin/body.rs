@@ -1,0 +1,284 @@
+//! JSON bodies: read strictly, so that a misspelt member is never silently ignored.
+
+use std::marker::PhantomData;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::IntoResponse as _;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_json::error::Category;
+
+use super::problem::Problem;
+use crate::domain::MetadataProblem;
+
+/// A JSON body.
+pub(super) struct JsonBody<T>(pub T);
+
+/// A JSON body that may be left out.
+pub(super) struct OptionalBody<T>(pub Option<T>);
+
+/// A JSON merge patch (RFC 7396) of a document of which every member may be absent or null: what is absent stays, `null` goes
+/// back to its default, everything else is set.
+pub(super) struct MergePatch<T> {
+    patch: Value,
+    document: PhantomData<fn() -> T>,
+}
+
+impl<S: Send + Sync, T: Serialize + DeserializeOwned> FromRequest<S> for JsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let accepted = is_type(request.headers(), &["application/json"]);
+        let bytes = bytes(request, state).await?;
+        if !accepted {
+            return Err(Problem::unsupported_media_type("application/json"));
+        }
+        read(&bytes).map(Self)
+    }
+}
+
+impl<S: Send + Sync, T: Serialize + DeserializeOwned> FromRequest<S> for OptionalBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let accepted = is_type(request.headers(), &["application/json"]);
+        let bytes = bytes(request, state).await?;
+        match (bytes.is_empty(), accepted) {
+            (true, _) => Ok(Self(None)),
+            (false, true) => read(&bytes).map(|body| Self(Some(body))),
+            (false, false) => Err(Problem::unsupported_media_type("application/json")),
+        }
+    }
+}
+
+impl<S: Send + Sync, T: Serialize + DeserializeOwned> FromRequest<S> for MergePatch<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let accepted = is_type(request.headers(), &["application/json", "application/merge-patch+json"]);
+        let bytes = bytes(request, state).await?;
+        if !accepted {
+            return Err(Problem::unsupported_media_type("application/merge-patch+json (or application/json)"));
+        }
+        Self::read(&bytes)
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> MergePatch<T> {
+    fn read(bytes: &[u8]) -> Result<Self, Problem> {
+        // As a document of its own first: a merge would swallow a repeated member, and a `null` for one that does not exist.
+        read::<T>(bytes)?;
+        Ok(Self { patch: serde_json::from_slice(bytes).unwrap_or_default(), document: PhantomData })
+    }
+
+    /// Applies the patch.
+    ///
+    /// # Errors
+    /// Patch and document together are no document.
+    pub fn apply(&self, document: &T) -> Result<T, Vec<MetadataProblem>> {
+        let mut merged = serde_json::to_value(document).unwrap_or_default();
+        merge(&mut merged, &self.patch);
+        serde_path_to_error::deserialize(merged).map_err(|error| vec![member_problem(&error)])
+    }
+
+    /// Whether the patch says anything about this member.
+    pub fn names(&self, member: &str) -> bool {
+        self.patch.get(member).is_some()
+    }
+}
+
+/// RFC 7396 §2.
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(members) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(serde_json::Map::new());
+    }
+    let Value::Object(target) = target else { return };
+    for (name, value) in members {
+        if value.is_null() {
+            target.remove(name);
+        } else {
+            merge(target.entry(name.clone()).or_insert(Value::Null), value);
+        }
+    }
+}
+
+async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, state).await.map_err(|rejection| match rejection.into_response().status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(),
+        _ => Problem::invalid_request("The body did not arrive completely; send it again."),
+    })
+}
+
+fn is_type(headers: &HeaderMap, accepted: &[&str]) -> bool {
+    let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = text.split(';').next().unwrap_or_default().trim();
+    accepted.iter().any(|accepted| essence.eq_ignore_ascii_case(accepted))
+}
+
+fn read<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    if bytes.is_empty() {
+        return Err(Problem::malformed_json("The body is empty; send a JSON object."));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        Problem::malformed_json(format!("The body is not UTF-8 from byte {} on.", error.valid_up_to()))
+    })?;
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let value: T = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| explain(&error))?;
+    deserializer
+        .end()
+        .map_err(|error| Problem::malformed_json(format!("Something follows the JSON document: {error}.")))?;
+    match array_for_object(
+        &serde_json::from_str(text).unwrap_or_default(),
+        &serde_json::to_value(&value).unwrap_or_default(),
+    ) {
+        None => Ok(value),
+        Some(path) if path.is_empty() => {
+            Err(Problem::invalid_request("The body is JSON but not an object; send an object."))
+        }
+        Some(path) => Err(Problem::invalid_member(path, "is an array; send an object")),
+    }
+}
+
+/// Where an array was sent and an object understood: serde takes the members by their order then, which nobody can mean.
+fn array_for_object(sent: &Value, understood: &Value) -> Option<String> {
+    match (sent, understood) {
+        (Value::Array(_), Value::Object(_)) => Some(String::new()),
+        (Value::Object(sent), Value::Object(understood)) => sent.iter().find_map(|(name, sent)| {
+            let deeper = array_for_object(sent, understood.get(name)?)?;
+            Some(if deeper.is_empty() { name.clone() } else { format!("{name}.{deeper}") })
+        }),
+        _ => None,
+    }
+}
+
+fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    match error.inner().classify() {
+        Category::Data => match member_problem(error) {
+            problem if problem.field.is_empty() => {
+                Problem::invalid_request("The body is JSON but not an object; send an object.")
+            }
+            problem => Problem::invalid_members(vec![problem]),
+        },
+        _ => Problem::malformed_json(format!("It cannot be read: {}.", error.inner())),
+    }
+}
+
+/// What serde says, with the member's path in front and the place in the text cut off.
+fn member_problem(error: &serde_path_to_error::Error<serde_json::Error>) -> MetadataProblem {
+    let said = error.inner().to_string();
+    let sentence = said.rfind(" at line ").map_or(said.as_str(), |end| &said[..end]).to_owned();
+    let field = match error.path().to_string() {
+        // A repeated member of the outermost object has no path, but serde says its name.
+        root if root == "." => {
+            sentence.strip_prefix("duplicate field `").map_or("", |rest| rest.trim_end_matches('`')).to_owned()
+        }
+        path => path,
+    };
+    MetadataProblem { field, sentence }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Default, Serialize, Deserialize, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct Document {
+        name: Option<String>,
+        uris: Option<Vec<String>>,
+        inner: Option<Inner>,
+    }
+
+    #[derive(Debug, Default, Serialize, Deserialize, PartialEq)]
+    #[serde(deny_unknown_fields, default)]
+    struct Inner {
+        a: Option<i32>,
+        b: Option<i32>,
+    }
+
+    #[test]
+    fn rfc_7396_appendix_a() {
+        let cases = [
+            (json!({"a":"b"}), json!({"a":"c"}), json!({"a":"c"})),
+            (json!({"a":"b"}), json!({"b":"c"}), json!({"a":"b","b":"c"})),
+            (json!({"a":"b"}), json!({"a":null}), json!({})),
+            (json!({"a":"b","b":"c"}), json!({"a":null}), json!({"b":"c"})),
+            (json!({"a":["b"]}), json!({"a":"c"}), json!({"a":"c"})),
+            (json!({"a":"c"}), json!({"a":["b"]}), json!({"a":["b"]})),
+            (json!({"a":{"b":"c"}}), json!({"a":{"b":"d","c":null}}), json!({"a":{"b":"d"}})),
+            (json!({"a":[{"b":"c"}]}), json!({"a":[1]}), json!({"a":[1]})),
+            (json!(["a", "b"]), json!(["c", "d"]), json!(["c", "d"])),
+            (json!({"a":"b"}), json!(["c"]), json!(["c"])),
+            (json!({"a":"foo"}), json!(null), json!(null)),
+            (json!({"e":null}), json!({"a":1}), json!({"e":null,"a":1})),
+            (json!([1, 2]), json!({"a":"b","c":null}), json!({"a":"b"})),
+            (json!({}), json!({"a":{"bb":{"ccc":null}}}), json!({"a":{"bb":{}}})),
+        ];
+        for (mut target, patch, result) in cases {
+            merge(&mut target, &patch);
+            assert_eq!(target, result, "{patch}");
+        }
+    }
+
+    #[test]
+    fn a_patch_keeps_what_it_does_not_name() {
+        let before = Document {
+            name: Some("n".into()),
+            uris: Some(vec!["u".into()]),
+            inner: Some(Inner { a: Some(1), b: Some(2) }),
+        };
+        let patch = MergePatch::<Document>::read(br#"{"uris": null, "inner": {"a": 3}}"#).unwrap();
+        let after = patch.apply(&before).unwrap();
+        assert_eq!(
+            after,
+            Document { name: Some("n".into()), uris: None, inner: Some(Inner { a: Some(3), b: Some(2) }) }
+        );
+        assert!(patch.names("uris") && !patch.names("name"));
+    }
+
+    #[test]
+    fn a_refused_member_is_named() {
+        let cases = [
+            (r#"{"nmae": "x"}"#, "nmae"),
+            (r#"{"nmae": null}"#, "nmae"),
+            (r#"{"name": 5}"#, "name"),
+            (r#"{"uris": ["a", 5]}"#, "uris[1]"),
+            (r#"{"inner": {"a": "x"}}"#, "inner.a"),
+            (r#"{"inner": {"c": 1}}"#, "inner.c"),
+            (r#"{"name": "a", "name": "b"}"#, "name"),
+        ];
+        for (body, field) in cases {
+            let problem = read::<Document>(body.as_bytes()).unwrap_err();
+            let shown = serde_json::to_value(problem.document("")).unwrap();
+            assert_eq!(shown["errors"][0]["field"], field, "{shown}");
+        }
+    }
+
+    #[test]
+    fn only_an_object_is_an_object() {
+        for body in [r#"["x"]"#, "[]", "5", r#""x""#, "null", r#"{"inner": [1]}"#, r#"{"inner": []}"#] {
+            let problem = serde_json::to_value(read::<Document>(body.as_bytes()).unwrap_err().document("")).unwrap();
+            assert!(problem.to_string().contains("object"), "{body}: {problem}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_is_told_so() {
+        for body in [&b""[..], b"{", b"{} {}", b"\xff", b"nope"] {
+            let problem = serde_json::to_value(read::<Document>(body).unwrap_err().document("")).unwrap();
+            assert_eq!(problem["type"], "urn:keystead:problem:malformed-json", "{problem}");
+        }
+        let deep = "[".repeat(1000);
+        assert!(read::<Value>(deep.as_bytes()).is_err());
+    }
+}

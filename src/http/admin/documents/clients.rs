@@ -1,0 +1,349 @@
+//! Clients, with the names of RFC 7591 §2.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::schemas;
+use crate::domain::{
+    ApplicationType, Client, ClientAuthMethod, ClientId, ClientMetadata, ClientSecret, GrantType, MetadataProblem,
+    RedirectUri, Scope, Secret, SigningAlgorithm,
+};
+use crate::flows::admin::clients::{ClientDraft, CreatedClient};
+use crate::protocol::registration;
+
+/// A client as it is sent. What is absent or null has its default.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClientDocument {
+    /// 1 to 128 printable ASCII characters, not in the form of a UUID. Made up when absent; cannot be changed.
+    pub client_id: Option<String>,
+    /// The name that people see. Required.
+    pub client_name: Option<String>,
+    /// The application's home page.
+    pub client_uri: Option<String>,
+    /// A logo for the sign-in page.
+    pub logo_uri: Option<String>,
+    /// The application's privacy policy.
+    pub policy_uri: Option<String>,
+    /// The application's terms of service.
+    pub tos_uri: Option<String>,
+    /// Where authorization responses may go: compared by exact text, except for the port of the loopback
+    /// addresses `127.0.0.1` and `[::1]`.
+    pub redirect_uris: Option<Vec<String>>,
+    /// Where a browser may go after signing out.
+    pub post_logout_redirect_uris: Option<Vec<String>>,
+    /// `web` unless the application is installed on a device.
+    #[schema(value_type = Option<schemas::ApplicationTypeName>)]
+    pub application_type: Option<ApplicationType>,
+    /// How it authenticates; `client_secret_basic` when absent, `none` for public clients.
+    #[schema(value_type = Option<schemas::TokenEndpointAuthMethod>)]
+    pub token_endpoint_auth_method: Option<ClientAuthMethod>,
+    /// Which grants it may use; `authorization_code` when absent.
+    #[schema(value_type = Option<Vec<schemas::GrantTypeName>>)]
+    pub grant_types: Option<Vec<GrantType>>,
+    /// Follows from `grant_types`: `code` with `authorization_code`, nothing without.
+    pub response_types: Option<Vec<String>>,
+    /// The widest scope it may ask for, separated by spaces.
+    #[schema(value_type = Option<String>)]
+    pub scope: Option<Scope>,
+    /// The algorithm of its ID tokens; `RS256` when absent.
+    #[schema(value_type = Option<schemas::SigningAlgorithmName>)]
+    pub id_token_signed_response_alg: Option<SigningAlgorithm>,
+    /// Whether every authorization request needs PKCE; true when absent. Only a confidential client may have false.
+    pub require_pkce: Option<bool>,
+    /// A first-party application: its users are not asked for consent. False when absent.
+    pub skip_consent: Option<bool>,
+    /// Seconds that its access tokens live.
+    #[schema(minimum = 10, maximum = 86400)]
+    pub access_token_lifetime: Option<i32>,
+    /// Seconds from a sign-in until its refresh tokens end for good.
+    #[schema(minimum = 1)]
+    pub refresh_token_absolute_lifetime: Option<i32>,
+    /// Seconds within which a refresh token must be used.
+    #[schema(minimum = 1)]
+    pub refresh_token_idle_lifetime: Option<i32>,
+    /// Seconds in which the predecessor of the current refresh token gets the same successor; 0 is strict.
+    #[schema(minimum = 0, maximum = 300)]
+    pub refresh_token_grace_period: Option<i32>,
+    /// Switched off: it can do nothing, and its tokens are dead for good. False when absent.
+    pub disabled: Option<bool>,
+}
+
+/// A client as it is shown. Its secrets are not: only when they were made.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ClientView {
+    /// Its public name.
+    pub client_id: String,
+    /// When it was registered, in seconds since the epoch (RFC 7591 §3.2.1).
+    pub client_id_issued_at: i64,
+    /// The name that people see.
+    pub client_name: String,
+    /// The application's home page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_uri: Option<String>,
+    /// A logo for the sign-in page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logo_uri: Option<String>,
+    /// The application's privacy policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_uri: Option<String>,
+    /// The application's terms of service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tos_uri: Option<String>,
+    /// Where authorization responses may go.
+    pub redirect_uris: Vec<String>,
+    /// Where a browser may go after signing out.
+    pub post_logout_redirect_uris: Vec<String>,
+    /// Web or native.
+    #[schema(value_type = schemas::ApplicationTypeName)]
+    pub application_type: ApplicationType,
+    /// How it authenticates.
+    #[schema(value_type = schemas::TokenEndpointAuthMethod)]
+    pub token_endpoint_auth_method: ClientAuthMethod,
+    /// Which grants it may use.
+    #[schema(value_type = Vec<schemas::GrantTypeName>)]
+    pub grant_types: Vec<GrantType>,
+    /// `code` with `authorization_code`, nothing without.
+    pub response_types: Vec<&'static str>,
+    /// The widest scope it may ask for.
+    #[schema(value_type = String)]
+    pub scope: Scope,
+    /// The algorithm of its ID tokens.
+    #[schema(value_type = schemas::SigningAlgorithmName)]
+    pub id_token_signed_response_alg: SigningAlgorithm,
+    /// Whether every authorization request needs PKCE.
+    pub require_pkce: bool,
+    /// Whether its users are not asked for consent.
+    pub skip_consent: bool,
+    /// Seconds, where it wants other than the resource server's or the settings'.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_token_lifetime: Option<i32>,
+    /// Seconds, where it wants other than the settings'.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token_absolute_lifetime: Option<i32>,
+    /// Seconds, where it wants other than the settings'.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token_idle_lifetime: Option<i32>,
+    /// Seconds, where it wants other than the settings'.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token_grace_period: Option<i32>,
+    /// Whether it is switched off.
+    pub disabled: bool,
+    /// Since when it is switched off.
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    pub disabled_at: Option<OffsetDateTime>,
+    /// When it was changed last.
+    #[serde(with = "time::serde::rfc3339")]
+    pub updated_at: OffsetDateTime,
+    /// Its live secrets, oldest first.
+    pub client_secrets: Vec<ClientSecretView>,
+}
+
+/// One live secret of a client, without the secret.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ClientSecretView {
+    /// Names it for removal.
+    pub id: Uuid,
+    /// When it was made.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// A client that was just made.
+#[derive(Serialize, ToSchema)]
+pub struct CreatedClientView {
+    /// The client.
+    #[serde(flatten)]
+    pub client: ClientView,
+    /// Its secret, shown this once. Public clients have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<String>,
+    /// 0: it does not expire (RFC 7591 §3.2.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_secret_expires_at: Option<i64>,
+}
+
+/// A secret that was just made.
+#[derive(Serialize, ToSchema)]
+pub struct CreatedSecretView {
+    /// Names it for removal.
+    pub id: Uuid,
+    /// The secret, shown this once.
+    pub client_secret: String,
+    /// 0: it does not expire.
+    pub client_secret_expires_at: i64,
+    /// When it was made.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+impl ClientDocument {
+    /// What is registered about a client, as it would have been sent.
+    #[must_use]
+    pub fn of(id: &ClientId, draft: ClientDraft) -> Self {
+        let m = draft.metadata;
+        Self {
+            client_id: Some(id.to_string()),
+            client_name: Some(m.client_name),
+            client_uri: m.client_uri,
+            logo_uri: m.logo_uri,
+            policy_uri: m.policy_uri,
+            tos_uri: m.tos_uri,
+            redirect_uris: Some(texts(&m.redirect_uris)),
+            post_logout_redirect_uris: Some(texts(&m.post_logout_redirect_uris)),
+            application_type: Some(m.application_type),
+            token_endpoint_auth_method: Some(m.token_endpoint_auth_method),
+            grant_types: Some(m.grant_types),
+            response_types: None,
+            scope: Some(m.scope),
+            id_token_signed_response_alg: Some(m.id_token_signed_response_alg),
+            require_pkce: Some(m.require_pkce),
+            skip_consent: Some(m.skip_consent),
+            access_token_lifetime: m.access_token_lifetime,
+            refresh_token_absolute_lifetime: m.refresh_token_absolute_lifetime,
+            refresh_token_idle_lifetime: m.refresh_token_idle_lifetime,
+            refresh_token_grace_period: m.refresh_token_grace_period,
+            disabled: Some(draft.disabled),
+        }
+    }
+
+    /// The id that was asked for.
+    ///
+    /// # Errors
+    /// It has not the form of a client id.
+    pub fn id(&self) -> Result<Option<ClientId>, Vec<MetadataProblem>> {
+        let Some(text) = &self.client_id else { return Ok(None) };
+        let sentence = "is not 1 to 128 printable ASCII characters without space, or has the form of a UUID; choose another or leave it out";
+        ClientId::parse(text).map(Some).ok_or_else(|| vec![problem("client_id", sentence)])
+    }
+
+    /// What shall be registered; judged further by the flow.
+    ///
+    /// # Errors
+    /// Members that cannot be read, all of them.
+    pub fn into_draft(self) -> Result<ClientDraft, Vec<MetadataProblem>> {
+        let default = ClientMetadata::default();
+        let mut problems = Vec::new();
+        let application_type = self.application_type.unwrap_or(default.application_type);
+        let grant_types = self.grant_types.unwrap_or(default.grant_types);
+        judge_response_types(self.response_types.as_deref(), &grant_types, &mut problems);
+        let mut uris = |field, texts: Option<Vec<String>>| {
+            let read = registration::redirect_uris(field, &texts.unwrap_or_default(), application_type);
+            read.unwrap_or_else(|found| {
+                problems.extend(found);
+                Vec::new()
+            })
+        };
+        let redirect_uris = uris("redirect_uris", self.redirect_uris);
+        let post_logout_redirect_uris = uris("post_logout_redirect_uris", self.post_logout_redirect_uris);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let metadata = ClientMetadata {
+            client_name: self.client_name.unwrap_or_default(),
+            client_uri: self.client_uri,
+            logo_uri: self.logo_uri,
+            policy_uri: self.policy_uri,
+            tos_uri: self.tos_uri,
+            redirect_uris,
+            post_logout_redirect_uris,
+            application_type,
+            token_endpoint_auth_method: self.token_endpoint_auth_method.unwrap_or(default.token_endpoint_auth_method),
+            grant_types,
+            scope: self.scope.unwrap_or_default(),
+            id_token_signed_response_alg: self
+                .id_token_signed_response_alg
+                .unwrap_or(default.id_token_signed_response_alg),
+            require_pkce: self.require_pkce.unwrap_or(default.require_pkce),
+            skip_consent: self.skip_consent.unwrap_or(default.skip_consent),
+            access_token_lifetime: self.access_token_lifetime,
+            refresh_token_absolute_lifetime: self.refresh_token_absolute_lifetime,
+            refresh_token_idle_lifetime: self.refresh_token_idle_lifetime,
+            refresh_token_grace_period: self.refresh_token_grace_period,
+        };
+        Ok(ClientDraft { metadata, disabled: self.disabled.unwrap_or(false) })
+    }
+}
+
+/// RFC 7591 §2.1: the two lists must agree, and only `code` exists here.
+fn judge_response_types(sent: Option<&[String]>, grant_types: &[GrantType], problems: &mut Vec<MetadataProblem>) {
+    let Some(sent) = sent else { return };
+    let implied = response_types(grant_types);
+    if sent != implied {
+        let remedy = if implied.is_empty() { "an empty list" } else { r#"["code"]"# };
+        problems.push(problem(
+            "response_types",
+            &format!("does not go with grant_types, which imply {remedy}; send that or leave it out"),
+        ));
+    }
+}
+
+fn response_types(grant_types: &[GrantType]) -> Vec<&'static str> {
+    if grant_types.contains(&GrantType::AuthorizationCode) { vec!["code"] } else { Vec::new() }
+}
+
+fn problem(field: &str, sentence: &str) -> MetadataProblem {
+    MetadataProblem { field: field.to_owned(), sentence: sentence.to_owned() }
+}
+
+fn texts(uris: &[RedirectUri]) -> Vec<String> {
+    uris.iter().map(ToString::to_string).collect()
+}
+
+impl From<Client> for ClientView {
+    fn from(client: Client) -> Self {
+        let m = client.metadata;
+        Self {
+            client_id: client.id.to_string(),
+            client_id_issued_at: client.created_at.unix_timestamp(),
+            client_name: m.client_name,
+            client_uri: m.client_uri,
+            logo_uri: m.logo_uri,
+            policy_uri: m.policy_uri,
+            tos_uri: m.tos_uri,
+            redirect_uris: texts(&m.redirect_uris),
+            post_logout_redirect_uris: texts(&m.post_logout_redirect_uris),
+            application_type: m.application_type,
+            token_endpoint_auth_method: m.token_endpoint_auth_method,
+            response_types: response_types(&m.grant_types),
+            grant_types: m.grant_types,
+            scope: m.scope,
+            id_token_signed_response_alg: m.id_token_signed_response_alg,
+            require_pkce: m.require_pkce,
+            skip_consent: m.skip_consent,
+            access_token_lifetime: m.access_token_lifetime,
+            refresh_token_absolute_lifetime: m.refresh_token_absolute_lifetime,
+            refresh_token_idle_lifetime: m.refresh_token_idle_lifetime,
+            refresh_token_grace_period: m.refresh_token_grace_period,
+            disabled: client.disabled_at.is_some(),
+            disabled_at: client.disabled_at,
+            updated_at: client.updated_at,
+            client_secrets: client.secrets.iter().map(ClientSecretView::from).collect(),
+        }
+    }
+}
+
+impl From<&ClientSecret> for ClientSecretView {
+    fn from(secret: &ClientSecret) -> Self {
+        Self { id: secret.id.0, created_at: secret.created_at }
+    }
+}
+
+impl From<CreatedClient> for CreatedClientView {
+    fn from(created: CreatedClient) -> Self {
+        let client_secret = created.secret.map(|secret| secret.expose().to_owned());
+        let client_secret_expires_at = client_secret.as_ref().map(|_| 0);
+        Self { client: created.client.into(), client_secret, client_secret_expires_at }
+    }
+}
+
+impl CreatedSecretView {
+    /// Shows a secret this once.
+    #[must_use]
+    pub fn new(stored: &ClientSecret, secret: &Secret) -> Self {
+        let client_secret = secret.expose().to_owned();
+        Self { id: stored.id.0, client_secret, client_secret_expires_at: 0, created_at: stored.created_at }
+    }
+}

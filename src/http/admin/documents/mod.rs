@@ -1,0 +1,14 @@
+//! The JSON documents of the admin API: what is sent and what is shown. `keystead ... --json` prints the same.
+//!
+//! Members that are sent are all optional, so that one form serves creation, where a default steps in, and merge patches.
+
+mod activity;
+mod clients;
+mod resource_servers;
+mod schemas;
+mod users;
+
+pub use activity::{AuditEventView, GrantView, KeyView, RotateRequest, SessionView};
+pub use clients::{ClientDocument, ClientSecretView, ClientView, CreatedClientView, CreatedSecretView};
+pub use resource_servers::{ResourceServerDocument, ResourceServerView};
+pub use users::{UserDocument, UserView};
