@@ -47,7 +47,7 @@ pub(super) async fn revoke(
     form: OAuthForm,
 ) -> Response {
     match flows::revoke::revoke(&public.engine, form.authorization.as_deref(), &form.params, &origin).await {
-        Ok(()) => json_no_store(StatusCode::OK, &serde_json::json!({})),
+        Ok(()) => (StatusCode::OK, [(header::CACHE_CONTROL, "no-store")]).into_response(),
         Err(error) => errors::flow_json(error),
     }
 }
