@@ -126,7 +126,8 @@ mod tests {
             judge(ISSUER, &scope, &[Arc::clone(&api)], &["https://x.example".to_owned()], &[None]).unwrap_err();
         assert_eq!(unknown.code, ErrorCode::InvalidTarget);
         let other = server("https://other.example", "o", SigningAlgorithm::Es256);
-        let foreign = judge(ISSUER, &scope, &[api], &["https://other.example".to_owned()], &[Some(other)]).unwrap_err();
+        let foreign = judge(ISSUER, &scope, &[Arc::clone(&api)], &["https://other.example".to_owned()], &[Some(other)])
+            .unwrap_err();
         assert_eq!(foreign.code, ErrorCode::InvalidTarget);
         let nothing =
             judge(ISSUER, &Scope::parse("openid").unwrap(), &[], &resources, &[Some(Arc::clone(&api))]).unwrap_err();
