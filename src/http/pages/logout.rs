@@ -2,7 +2,7 @@
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 
 use crate::domain::Origin;
@@ -14,17 +14,22 @@ use crate::protocol::logout::AfterLogout;
 use crate::protocol::params::Params;
 
 use super::views::{LogoutConfirm, LogoutRefused, SignedOut};
-use super::{BrowserParams, PLAIN, Policy, internal, render, see_other, stale_form};
+use super::{BrowserParams, END_SESSION, PLAIN, Policy, again_by_get, internal, render, see_other, stale_form};
 use crate::http::{Public, cookies};
 
 /// RP-Initiated Logout §2, by GET and by POST.
 pub(in crate::http) async fn end_session(
     State(public): State<Public>,
     Extension(origin): Extension<Origin>,
+    method: Method,
     headers: HeaderMap,
     BrowserParams(params): BrowserParams,
 ) -> Response {
-    answer(&public.engine, &params, &cookies::browser(&public.engine, &headers), &origin).await
+    let browser = cookies::browser(&public.engine, &headers);
+    match again_by_get(&method, END_SESSION, &params, &browser) {
+        Some(again) => again,
+        None => answer(&public.engine, &params, &browser, &origin).await,
+    }
 }
 
 /// The person's own way out: as a logout without an application.
@@ -38,7 +43,7 @@ pub(in crate::http) async fn page(
 
 async fn answer(engine: &Engine, params: &Params, browser: &Browser, origin: &Origin) -> Response {
     match logout::begin(engine, params, browser).await {
-        Ok(Logout::Done(after)) => done(&after),
+        Ok(Logout::Done(after)) => done(&after, browser),
         Ok(Logout::Ask(question)) => {
             ask(engine, browser, &question).unwrap_or_else(|trouble| internal(&trouble, origin))
         }
@@ -47,12 +52,15 @@ async fn answer(engine: &Engine, params: &Params, browser: &Browser, origin: &Or
     }
 }
 
-fn done(after: &AfterLogout) -> Response {
+fn done(after: &AfterLogout, browser: &Browser) -> Response {
     let mut response = match after.location() {
         Some(location) => see_other(location),
         None => render(StatusCode::OK, &SignedOut { back: None }, &PLAIN),
     };
-    cookies::signed_out(response.headers_mut());
+    // A request that came without the cookie, for example from another site's form, says nothing about whether to end it.
+    if browser.session.is_some() {
+        cookies::signed_out(response.headers_mut());
+    }
     response
 }
 
@@ -106,7 +114,7 @@ pub(in crate::http) async fn confirm(
         Err(trouble) => return internal(&trouble, &origin),
     }
     match logout::confirm(&public.engine, sealed, &browser).await {
-        Ok(after) => done(&after),
+        Ok(after) => done(&after, &browser),
         Err(FlowError::Refused(refusal)) => refused(&refusal, &origin),
         Err(FlowError::Internal(trouble)) => internal(&trouble, &origin),
     }

@@ -19,11 +19,15 @@ use tower_http::csrf::{CsrfLayer, ProtectionError};
 use crate::domain::Origin;
 use crate::flows::InternalError;
 use crate::flows::authorize::Stop;
+use crate::flows::browser::Browser;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::params::Params;
 
 use super::{Public, errors};
 use views::{ErrorPage, LinkView};
+
+const AUTHORIZE: &str = "/oauth2/authorize";
+const END_SESSION: &str = "/oauth2/end_session";
 
 /// Routes of everything that a browser shows.
 pub(super) fn router(demo: bool) -> Router<Public> {
@@ -35,8 +39,8 @@ pub(super) fn router(demo: bool) -> Router<Public> {
         .layer(CsrfLayer::new().with_rejection_response(cross_site));
     let router = Router::new()
         .merge(forms)
-        .route("/oauth2/authorize", get(sign_in::authorize).post(sign_in::authorize))
-        .route("/oauth2/end_session", get(logout::end_session).post(logout::end_session))
+        .route(AUTHORIZE, get(sign_in::authorize).post(sign_in::authorize))
+        .route(END_SESSION, get(logout::end_session).post(logout::end_session))
         .merge(assets::router());
     if demo { router.merge(assets::demo_router()) } else { router }
 }
@@ -91,6 +95,19 @@ fn see_other(location: &str) -> Response {
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
+}
+
+/// Proxies commonly take no longer request line than 8 KiB.
+const LONGEST_QUERY: usize = 6000;
+
+/// Where a posted request goes on. A form that another site posted comes without our cookies (SameSite=Lax), but the same request by
+/// GET brings them; so nobody is taken for signed out because the application chose POST. `None`: answer it as it is.
+fn again_by_get(method: &Method, path: &str, params: &Params, browser: &Browser) -> Option<Response> {
+    if *method != Method::POST || browser.session.is_some() {
+        return None;
+    }
+    let query = params.to_query();
+    (query.len() <= LONGEST_QUERY).then(|| see_other(&format!("{path}?{query}")))
 }
 
 /// A page that says what went wrong, what to do, and under which id the log knows it.

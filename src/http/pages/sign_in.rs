@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
 
 use crate::domain::{Client, Origin, Secret};
@@ -18,17 +18,21 @@ use crate::protocol::params::Params;
 use crate::telemetry;
 
 use super::views::{ClientView, Consent, Login, ScopeView, SignedIn};
-use super::{BrowserParams, PLAIN, Policy, internal, render, see_other, stale_form, stopped};
+use super::{AUTHORIZE, BrowserParams, PLAIN, Policy, again_by_get, internal, render, see_other, stale_form, stopped};
 use crate::http::{Public, cookies};
 
 /// RFC 6749 §3.1, by GET and by POST.
 pub(in crate::http) async fn authorize(
     State(public): State<Public>,
     Extension(origin): Extension<Origin>,
+    method: Method,
     headers: HeaderMap,
     BrowserParams(params): BrowserParams,
 ) -> Response {
     let browser = cookies::browser(&public.engine, &headers);
+    if let Some(again) = again_by_get(&method, AUTHORIZE, &params, &browser) {
+        return again;
+    }
     match authorize::begin(&public.engine, &params, &browser).await {
         Ok(next) => go(next),
         Err(stop) => stopped(stop, &origin),
