@@ -285,7 +285,8 @@ fn details(engine: &Engine, request: &AuthorizationRequest, client: &Client, ses
     }
 }
 
-/// The same request, sealed so that it asks for another account than the one that is signed in.
+/// The same request, sealed so that it asks for another account than the one that is signed in. Whom the application expects by
+/// `id_token_hint` stays: it must not get anybody else (OpenID Connect Core §3.1.2.2).
 ///
 /// # Errors
 /// No key.
@@ -293,6 +294,5 @@ pub fn for_another_account(engine: &Engine, request: &AuthorizationRequest) -> R
     let mut request = request.clone();
     request.prompt.select_account = true;
     request.received_at = engine.clock.now();
-    request.expected_user = None;
     seal(engine, &request)
 }
