@@ -152,7 +152,10 @@ fn with_hint(
 ) -> Result<AuthorizationRequest, OAuthError> {
     let Some(hint) = params.one("id_token_hint")? else { return Ok(request) };
     let refused = || OAuthError::invalid_request("The id_token_hint is not an ID token that this server issued.");
-    let Ok(keyring) = engine.snapshots.keyring() else { return Ok(request) };
+    // Unread it must not be dropped: the answer could then be about another person than the application expects.
+    let keyring = engine.snapshots.keyring().map_err(|_| {
+        OAuthError::new(ErrorCode::TemporarilyUnavailable, "The id_token_hint cannot be checked now; try again in a moment.")
+    })?;
     let now = engine.clock.now();
     let claims =
         crypto::verify::<IdTokenClaims>(&keyring, hint, &[ID_TOKEN_TYPE], &engine.policy.issuer, now, Expiry::Ignore);
