@@ -157,7 +157,7 @@ pub fn judge(
         code_challenge,
         prompt: parse_prompt(params.one("prompt")?)?,
         max_age: parse_max_age(params.one("max_age")?)?,
-        login_hint: bounded(params.one("login_hint")?, "login_hint", 254)?,
+        login_hint: params.one("login_hint")?.filter(|hint| is_plausible_name(hint)).map(str::to_owned),
         expected_user: None,
     })
 }
@@ -247,6 +247,11 @@ fn parse_max_age(text: Option<&str>) -> Result<Option<i64>, OAuthError> {
             .map_err(|_| OAuthError::invalid_request("max_age must be a number of seconds."))
     };
     text.map(parse).transpose()
+}
+
+/// A hint never causes an error (OpenID Connect Core §3.1.2.1); one that nobody can be called by is not filled in.
+fn is_plausible_name(hint: &str) -> bool {
+    hint.len() <= 254 && !hint.contains(char::is_control)
 }
 
 fn bounded(value: Option<&str>, name: &str, most: usize) -> Result<Option<String>, OAuthError> {
