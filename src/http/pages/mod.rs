@@ -23,6 +23,7 @@ use crate::flows::browser::Browser;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::params::Params;
 
+use super::body::is_form;
 use super::{Public, errors};
 use views::{ErrorPage, LinkView};
 
@@ -220,9 +221,7 @@ impl<S: Send + Sync> FromRequest<S> for BrowserParams {
         let query = parts.uri.query().unwrap_or_default().to_owned();
         let mut form = String::new();
         if parts.method == Method::POST {
-            let content_type =
-                parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-            if !content_type.starts_with("application/x-www-form-urlencoded") {
+            if !is_form(&parts.headers) {
                 return Err(refuse(
                     StatusCode::BAD_REQUEST,
                     "The Content-Type must be application/x-www-form-urlencoded.",
