@@ -11,6 +11,9 @@ use super::params::Params;
 use super::pkce;
 use super::redirect::VerifiedRedirectUri;
 
+/// The longest `state` in bytes, at the authorization endpoint and at the logout.
+pub(super) const LONGEST_STATE: usize = 2048;
+
 /// A request that passed every check that needs no session. It travels sealed through the sign-in and consent pages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthorizationRequest {
@@ -150,7 +153,7 @@ pub fn judge(
         received_at,
         client_id: client.id.as_str().to_owned(),
         redirect_uri: addressee.redirect_uri.clone(),
-        state: bounded(addressee.state.as_deref(), "state", 2048)?,
+        state: bounded(addressee.state.as_deref(), "state", LONGEST_STATE)?,
         nonce: bounded(params.one("nonce")?, "nonce", 512)?,
         scope,
         resources: resources(params)?,
@@ -254,7 +257,11 @@ fn is_plausible_name(hint: &str) -> bool {
     hint.len() <= 254 && !hint.contains(char::is_control)
 }
 
-fn bounded(value: Option<&str>, name: &str, most: usize) -> Result<Option<String>, OAuthError> {
+/// The value, unless it is too long: refused rather than cut, because half a value means something else.
+///
+/// # Errors
+/// `invalid_request` that names the parameter.
+pub(super) fn bounded(value: Option<&str>, name: &str, most: usize) -> Result<Option<String>, OAuthError> {
     match value {
         Some(value) if value.len() > most => {
             Err(OAuthError::invalid_request(format!("{name} is longer than {most} bytes.")))
