@@ -14,6 +14,10 @@ use super::redirect::VerifiedRedirectUri;
 /// The longest `state` in bytes, at the authorization endpoint and at the logout.
 pub(super) const LONGEST_STATE: usize = 2048;
 
+/// The longest request as JSON. Sealed it is a part of the pages' addresses, and common proxies take no line above 8 KiB; better that
+/// the client is told than that a person meets a page which cannot be left.
+const LONGEST_REQUEST: usize = 6000;
+
 /// A request that passed every check that needs no session. It travels sealed through the sign-in and consent pages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthorizationRequest {
@@ -148,7 +152,7 @@ pub fn judge(
             "code_challenge is missing: this client must use PKCE with S256 (RFC 7636).",
         ));
     }
-    Ok(AuthorizationRequest {
+    let request = AuthorizationRequest {
         id,
         received_at,
         client_id: client.id.as_str().to_owned(),
@@ -162,7 +166,12 @@ pub fn judge(
         max_age: parse_max_age(params.one("max_age")?)?,
         login_hint: params.one("login_hint")?.filter(|hint| is_plausible_name(hint)).map(str::to_owned),
         expected_user: None,
-    })
+    };
+    if serde_json::to_vec(&request).is_ok_and(|json| json.len() > LONGEST_REQUEST) {
+        let sentence = "The request is too long to be carried through the pages; shorten state, nonce, scope or resource.";
+        return Err(OAuthError::invalid_request(sentence));
+    }
+    Ok(request)
 }
 
 fn refuse_unsupported(params: &Params) -> Result<(), OAuthError> {
