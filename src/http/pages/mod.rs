@@ -11,6 +11,7 @@ use askama::Template;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
@@ -37,7 +38,8 @@ pub(super) fn router(demo: bool) -> Router<Public> {
         .route("/login", get(sign_in::login_page).post(sign_in::login))
         .route("/consent", get(sign_in::consent_page).post(sign_in::consent))
         .route("/logout", get(logout::page).post(logout::confirm))
-        .layer(CsrfLayer::new().with_rejection_response(cross_site));
+        .layer(CsrfLayer::new())
+        .layer(from_fn(explain_cross_site));
     let router = Router::new()
         .merge(forms)
         .route(AUTHORIZE, get(sign_in::authorize).post(sign_in::authorize))
@@ -181,10 +183,15 @@ fn stale_form(origin: &Origin, again: Option<String>) -> Response {
     render(StatusCode::FORBIDDEN, &page, &PLAIN)
 }
 
-fn cross_site(_: ProtectionError) -> Response {
+/// Puts a page in the place of the empty answer with which [`CsrfLayer`] refuses a form.
+async fn explain_cross_site(Extension(origin): Extension<Origin>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    if response.extensions().get::<ProtectionError>().is_none() {
+        return response;
+    }
     let refusal =
         OAuthError::new(ErrorCode::AccessDenied, "This form was sent from another site, so nothing was done.");
-    error(StatusCode::FORBIDDEN, &refusal, &Origin::default(), None)
+    error(StatusCode::FORBIDDEN, &refusal, &origin, None)
 }
 
 /// An address that does not exist.
