@@ -110,7 +110,7 @@ pub(in crate::http) async fn confirm(
     };
     match public.engine.csrf_fits(&browser, Form::Logout, sealed, csrf) {
         Ok(true) => {}
-        Ok(false) => return stale_form(&origin, Some("/logout".to_owned())),
+        Ok(false) => return stale_form(&browser, &origin, Some("/logout".to_owned())),
         Err(trouble) => return internal(&trouble, &origin),
     }
     match logout::confirm(&public.engine, sealed, &browser).await {

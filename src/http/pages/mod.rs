@@ -167,15 +167,20 @@ fn stopped(stop: Stop, origin: &Origin) -> Response {
 }
 
 /// A form that this browser session did not get from us, or that was used before.
-fn stale_form(origin: &Origin, again: Option<String>) -> Response {
-    let refusal = OAuthError::new(
-        ErrorCode::AccessDenied,
-        "This page is out of date: you may have signed in or out in another tab. Nothing was changed.",
-    );
+fn stale_form(browser: &Browser, origin: &Origin, again: Option<String>) -> Response {
+    let (title, sentence, advice) = if browser.is_new {
+        // Without the cookie no form can be told from a forged one, and a fresh page would end here again.
+        let sentence = "This browser did not send back the cookie that protects this form. Nothing was changed.";
+        ("Cookies are needed", sentence, "Allow cookies for this site, then continue with a fresh page.")
+    } else {
+        let sentence = "This page is out of date: you may have signed in or out in another tab. Nothing was changed.";
+        ("This page is out of date", sentence, "Continue with a fresh page.")
+    };
+    let refusal = OAuthError::new(ErrorCode::AccessDenied, sentence);
     let page = ErrorPage {
-        title: "This page is out of date".to_owned(),
+        title: title.to_owned(),
         sentence: refusal.description,
-        advice: "Continue with a fresh page.".to_owned(),
+        advice: advice.to_owned(),
         code: refusal.code.as_str().to_owned(),
         correlation_id: origin.correlation_id.clone(),
         back: again.map(|href| LinkView { href, label: "Continue".to_owned() }),

@@ -124,7 +124,7 @@ pub(in crate::http) async fn login(
     let again = if form.request.is_empty() { "/login".to_owned() } else { format!("/login?request={}", form.request) };
     match public.engine.csrf_fits(&browser, Form::Login, &form.request, &form.csrf) {
         Ok(true) => {}
-        Ok(false) => return stale_form(&origin, Some(again)),
+        Ok(false) => return stale_form(&browser, &origin, Some(again)),
         Err(trouble) => return internal(&trouble, &origin),
     }
     let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
@@ -290,7 +290,7 @@ pub(in crate::http) async fn consent(
     };
     match public.engine.csrf_fits(&browser, Form::Consent, sealed, csrf) {
         Ok(true) => {}
-        Ok(false) => return stale_form(&origin, Some(format!("/consent?request={sealed}"))),
+        Ok(false) => return stale_form(&browser, &origin, Some(format!("/consent?request={sealed}"))),
         Err(trouble) => return internal(&trouble, &origin),
     }
     match authorize::consent(&public.engine, sealed, &browser, allowed).await {
