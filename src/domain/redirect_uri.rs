@@ -38,7 +38,9 @@ pub enum RedirectUriProblem {
     #[error("it holds user information before the host; remove it")]
     UserInfo,
     /// A host that DNS cannot know; it would also be copied into the pages' Content-Security-Policy, where `;` and `,` separate.
-    #[error("its host holds a character that host names do not have; use letters, digits, dots and hyphens (xn--... for others)")]
+    #[error(
+        "its host holds a character that host names do not have; use letters, digits, dots and hyphens (xn--... for others)"
+    )]
     Host,
     /// Wildcards are not offered.
     #[error("wildcards are not allowed; register each URI in full")]

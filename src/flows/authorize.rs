@@ -154,7 +154,10 @@ fn with_hint(
     let refused = || OAuthError::invalid_request("The id_token_hint is not an ID token that this server issued.");
     // Unread it must not be dropped: the answer could then be about another person than the application expects.
     let keyring = engine.snapshots.keyring().map_err(|_| {
-        OAuthError::new(ErrorCode::TemporarilyUnavailable, "The id_token_hint cannot be checked now; try again in a moment.")
+        OAuthError::new(
+            ErrorCode::TemporarilyUnavailable,
+            "The id_token_hint cannot be checked now; try again in a moment.",
+        )
     })?;
     let now = engine.clock.now();
     let claims =

@@ -168,7 +168,8 @@ pub fn judge(
         expected_user: None,
     };
     if serde_json::to_vec(&request).is_ok_and(|json| json.len() > LONGEST_REQUEST) {
-        let sentence = "The request is too long to be carried through the pages; shorten state, nonce, scope or resource.";
+        let sentence =
+            "The request is too long to be carried through the pages; shorten state, nonce, scope or resource.";
         return Err(OAuthError::invalid_request(sentence));
     }
     Ok(request)
