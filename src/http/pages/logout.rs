@@ -12,10 +12,9 @@ use crate::flows::{Engine, FlowError, InternalError};
 use crate::protocol::error::OAuthError;
 use crate::protocol::logout::AfterLogout;
 use crate::protocol::params::Params;
-use crate::protocol::redirect::append_params;
 
 use super::views::{LogoutConfirm, LogoutRefused, SignedOut};
-use super::{BrowserParams, PLAIN, Policy, internal, render, see_other, stale_form};
+use super::{BrowserParams, END_SESSION, PLAIN, Policy, again_by_get, internal, render, see_other, stale_form};
 use crate::http::{Public, cookies};
 
 /// RP-Initiated Logout §2, by GET and by POST.
@@ -28,9 +27,11 @@ pub(in crate::http) async fn end_session(
 ) -> Response {
     let browser = cookies::browser(&public.engine, &headers);
     let outcome = logout::begin(&public.engine, &params, &browser).await;
-    // A POST from another site carries no cookies (SameSite=Lax), so nobody seems to be signed in. The same request as a GET carries them.
-    if method == Method::POST && browser.session.is_none() && matches!(outcome, Ok(Logout::Done(_))) {
-        return see_other(&append_params("/oauth2/end_session", &params.pairs()));
+    // Refusals and questions are answered at once; only where nobody seems to be signed in may the cookies make a difference.
+    if matches!(outcome, Ok(Logout::Done(_)))
+        && let Some(again) = again_by_get(&method, END_SESSION, &params, &browser)
+    {
+        return again;
     }
     answer(&public.engine, outcome, &browser, &origin)
 }
@@ -115,7 +116,7 @@ pub(in crate::http) async fn confirm(
     };
     match public.engine.csrf_fits(&browser, Form::Logout, sealed, csrf) {
         Ok(true) => {}
-        Ok(false) => return stale_form(&origin, Some("/logout".to_owned())),
+        Ok(false) => return stale_form(&browser, &origin, Some("/logout".to_owned())),
         Err(trouble) => return internal(&trouble, &origin),
     }
     match logout::confirm(&public.engine, sealed, &browser).await {
