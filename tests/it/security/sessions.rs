@@ -121,6 +121,7 @@ async fn security_62_a_cookie_that_was_planted_before_the_sign_in_is_worth_nothi
     // A browser that was signed in as the attacker, perhaps by the attacker, and where the victim then signs in.
     let rp = RelyingParty::web(app.web_client().await);
     let mut victim = attacker.clone();
+    app.wait(Duration::seconds(1));
     let page = victim.open(&app, &rp.authorization_path(&[("prompt", "select_account")])).await;
     app.wait(Duration::seconds(1));
     victim.sign_in(&app, &page, PAT).await;

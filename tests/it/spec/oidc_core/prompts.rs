@@ -116,6 +116,7 @@ async fn the_consent_page_lets_another_person_sign_in_instead() {
     let login = browser.open(&app, &rp.authorization_path(&[])).await;
     let consent = browser.sign_in(&app, &login, PAT).await;
     app.wait(Duration::seconds(1));
+    let consent = browser.open(&app, &format!("/consent?request={}", consent.hidden("request"))).await;
     let switch = consent.attribute("consent-switch", "href");
     let login = browser.open(&app, &switch).await;
     assert!(login.shows("login-submit"), "although somebody is signed in");
@@ -151,9 +152,9 @@ async fn section_3_1_2_1_an_id_token_hint_of_another_person_never_gives_a_code_f
 async fn section_3_1_2_1_an_id_token_hint_still_holds_after_a_switch_of_accounts() {
     let (app, rp, mut browser) = scene().await;
     let hint = rp.tokens(&app, &mut browser, PAT).await.text("id_token").to_owned();
+    app.wait(Duration::seconds(1));
     let consent = browser.open(&app, &rp.authorization_path(&[("id_token_hint", &hint), ("prompt", "consent")])).await;
     assert!(consent.shows("consent-allow"));
-    app.wait(Duration::seconds(1));
     let login = browser.open(&app, &consent.attribute("consent-switch", "href")).await;
     let answer = browser.sign_in(&app, &login, OTHER).await;
     assert_eq!(error(&answer).as_deref(), Some("login_required"), "{}", answer.body);
