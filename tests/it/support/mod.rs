@@ -4,11 +4,14 @@ mod app;
 mod browser;
 mod database;
 mod fixtures;
+mod people;
+pub mod process;
 mod relying_party;
+pub mod tcp;
 mod wire;
 
-pub use app::{ISSUER, TestApp};
-pub use browser::Browser;
+pub use app::{ENCRYPTION_KEY, ISSUER, TestApp, send};
+pub use browser::{Browser, hidden_fields};
 pub use fixtures::{ClientFixture, PASSWORD};
 pub use relying_party::{RelyingParty, Tokens};
 pub use wire::{Answer, basic, form};
