@@ -32,7 +32,8 @@ pub async fn revoked_tokens(db: impl PgExecutor<'_>, now: Timestamp) -> Result<u
     Ok(done.execute(db).await?.rows_affected())
 }
 
-/// Removes one step of grants that expired before `before`. A code that was never redeemed counts as expired with its code.
+/// Removes one step of grants that expired before `before`. One that was ended expired then, and one whose code was never redeemed
+/// with its code.
 ///
 /// # Errors
 /// The database.
@@ -45,7 +46,7 @@ pub async fn grants(db: impl PgExecutor<'_>, before: Timestamp) -> Result<u64, S
     Ok(done.execute(db).await?.rows_affected())
 }
 
-/// Removes one step of sessions that ended or expired before `before`.
+/// Removes one step of sessions that expired before `before`. One that was ended expired then.
 ///
 /// # Errors
 /// The database.

@@ -147,7 +147,7 @@ pub async fn grants(db: impl PgExecutor<'_>, query: LiveQuery<GrantId>) -> Resul
 /// The database.
 pub async fn end_session(db: impl PgExecutor<'_>, id: SessionId, now: Timestamp) -> Result<Option<UserId>, StoreError> {
     let user = sqlx::query_scalar!(
-        "UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL RETURNING user_id",
+        "UPDATE sessions SET ended_at = $2, expires_at = LEAST(expires_at, $2) WHERE id = $1 AND ended_at IS NULL RETURNING user_id",
         id.0,
         now
     )
@@ -161,9 +161,13 @@ pub async fn end_session(db: impl PgExecutor<'_>, id: SessionId, now: Timestamp)
 /// # Errors
 /// The database.
 pub async fn end_sessions(db: impl PgExecutor<'_>, user: UserId, now: Timestamp) -> Result<u64, StoreError> {
-    let done = sqlx::query!("UPDATE sessions SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL", user.0, now)
-        .execute(db)
-        .await?;
+    let done = sqlx::query!(
+        "UPDATE sessions SET ended_at = $2, expires_at = LEAST(expires_at, $2) WHERE user_id = $1 AND ended_at IS NULL",
+        user.0,
+        now
+    )
+    .execute(db)
+    .await?;
     Ok(done.rows_affected())
 }
 
@@ -178,7 +182,8 @@ pub async fn end_grant(
     now: Timestamp,
 ) -> Result<Option<UserId>, StoreError> {
     let user = sqlx::query_scalar!(
-        "UPDATE grants SET ended_at = $2, end_reason = $3 WHERE id = $1 AND ended_at IS NULL RETURNING user_id",
+        "UPDATE grants SET ended_at = $2, end_reason = $3, expires_at = LEAST(expires_at, $2), idle_expires_at = LEAST(idle_expires_at, $2)
+         WHERE id = $1 AND ended_at IS NULL RETURNING user_id",
         id.0,
         now,
         reason.as_str()
@@ -199,7 +204,8 @@ pub async fn end_grants(
     now: Timestamp,
 ) -> Result<u64, StoreError> {
     let done = sqlx::query!(
-        "UPDATE grants SET ended_at = $2, end_reason = $3 WHERE user_id = $1 AND ended_at IS NULL",
+        "UPDATE grants SET ended_at = $2, end_reason = $3, expires_at = LEAST(expires_at, $2), idle_expires_at = LEAST(idle_expires_at, $2)
+         WHERE user_id = $1 AND ended_at IS NULL",
         user.0,
         now,
         reason.as_str()
