@@ -158,6 +158,10 @@ pub fn start_telemetry(settings: &Settings) {
 pub struct Listeners {
     public: TcpListener,
     admin: TcpListener,
+    /// Where the public one listens, with the port that the system chose if it was asked to (port 0).
+    pub public_address: SocketAddr,
+    /// Where the admin one listens.
+    pub admin_address: SocketAddr,
 }
 
 impl Listeners {
@@ -166,9 +170,13 @@ impl Listeners {
     /// # Errors
     /// An address is in use.
     pub async fn bind(public: SocketAddr, admin: SocketAddr) -> Result<Self, AppError> {
-        let bind =
-            async |address| TcpListener::bind(address).await.map_err(|source| AppError::Listen { address, source });
-        Ok(Self { public: bind(public).await?, admin: bind(admin).await? })
+        let bind = async |address| {
+            let bound = TcpListener::bind(address).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
+            bound.map_err(|source| AppError::Listen { address, source })
+        };
+        let (public_address, public) = bind(public).await?;
+        let (admin_address, admin) = bind(admin).await?;
+        Ok(Self { public, admin, public_address, admin_address })
     }
 }
 

@@ -37,7 +37,8 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     }
     engine.reload_all().await?;
     engine.maintain_keys().await?;
-    tracing::info!(public = %options.public, admin = %options.admin, issuer = engine.policy.issuer, "ready");
+    let Listeners { public_address: public, admin_address: admin, .. } = &listeners;
+    tracing::info!(%public, %admin, issuer = engine.policy.issuer, "ready");
     app::serve(engine, listeners, options).await;
     Ok(())
 }

@@ -50,6 +50,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     let environment = Environment::of_this_process();
     // The addresses come first: a port in use is told before a database is started.
     let listeners = Listeners::bind(args.listen, args.admin_listen).await?;
+    let args = Args { listen: listeners.public_address, admin_listen: listeners.admin_address, ..args };
     let stopped_early = app::stop_signal();
     let started = async {
         match &args.database_url {
