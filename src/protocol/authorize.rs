@@ -251,6 +251,9 @@ fn parse_max_age(text: Option<&str>) -> Result<Option<i64>, OAuthError> {
 
 fn bounded(value: Option<&str>, name: &str, most: usize) -> Result<Option<String>, OAuthError> {
     match value {
+        Some(value) if value.chars().any(char::is_control) => {
+            Err(OAuthError::invalid_request(format!("{name} holds a control character.")))
+        }
         Some(value) if value.len() > most => {
             Err(OAuthError::invalid_request(format!("{name} is longer than {most} bytes.")))
         }

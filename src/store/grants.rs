@@ -230,8 +230,7 @@ pub async fn rotate(
 /// The database.
 pub async fn end(db: impl PgExecutor<'_>, id: GrantId, reason: GrantEnd, now: Timestamp) -> Result<bool, StoreError> {
     let done = sqlx::query!(
-        "UPDATE grants SET ended_at = $2, end_reason = $3, expires_at = LEAST(expires_at, $2), idle_expires_at = LEAST(idle_expires_at, $2)
-         WHERE id = $1 AND ended_at IS NULL",
+        "UPDATE grants SET ended_at = $2, end_reason = $3 WHERE id = $1 AND ended_at IS NULL",
         id.0,
         now,
         reason.as_str(),

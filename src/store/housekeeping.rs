@@ -32,8 +32,7 @@ pub async fn revoked_tokens(db: impl PgExecutor<'_>, now: Timestamp) -> Result<u
     Ok(done.execute(db).await?.rows_affected())
 }
 
-/// Removes one step of grants that expired before `before`. One that was ended expired then, and one whose code was never redeemed
-/// with its code.
+/// Removes one step of grants that expired before `before`. A code that was never redeemed counts as expired with its code.
 ///
 /// # Errors
 /// The database.
@@ -46,7 +45,7 @@ pub async fn grants(db: impl PgExecutor<'_>, before: Timestamp) -> Result<u64, S
     Ok(done.execute(db).await?.rows_affected())
 }
 
-/// Removes one step of sessions that expired before `before`. One that was ended expired then.
+/// Removes one step of sessions that expired before `before`; one that was ended early stays until then, for the person's own list.
 ///
 /// # Errors
 /// The database.

@@ -154,13 +154,9 @@ pub async fn find_live(
 /// # Errors
 /// The database.
 pub async fn end(db: impl PgExecutor<'_>, id: SessionId, now: Timestamp) -> Result<bool, StoreError> {
-    let done = sqlx::query!(
-        "UPDATE sessions SET ended_at = $2, expires_at = LEAST(expires_at, $2) WHERE id = $1 AND ended_at IS NULL",
-        id.0,
-        now
-    )
-    .execute(db)
-    .await?;
+    let done = sqlx::query!("UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL", id.0, now)
+        .execute(db)
+        .await?;
     Ok(done.rows_affected() == 1)
 }
 
@@ -170,7 +166,7 @@ pub async fn end(db: impl PgExecutor<'_>, id: SessionId, now: Timestamp) -> Resu
 /// The database.
 pub async fn end_by_token(db: impl PgExecutor<'_>, token_sha256: [u8; 32], now: Timestamp) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE sessions SET ended_at = $2, expires_at = LEAST(expires_at, $2) WHERE token_sha256 = $1 AND ended_at IS NULL",
+        "UPDATE sessions SET ended_at = $2 WHERE token_sha256 = $1 AND ended_at IS NULL",
         &token_sha256[..],
         now
     )

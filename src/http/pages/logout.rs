@@ -2,7 +2,7 @@
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 
 use crate::domain::Origin;
@@ -12,6 +12,7 @@ use crate::flows::{Engine, FlowError, InternalError};
 use crate::protocol::error::OAuthError;
 use crate::protocol::logout::AfterLogout;
 use crate::protocol::params::Params;
+use crate::protocol::redirect::append_params;
 
 use super::views::{LogoutConfirm, LogoutRefused, SignedOut};
 use super::{BrowserParams, PLAIN, Policy, internal, render, see_other, stale_form};
@@ -21,10 +22,17 @@ use crate::http::{Public, cookies};
 pub(in crate::http) async fn end_session(
     State(public): State<Public>,
     Extension(origin): Extension<Origin>,
+    method: Method,
     headers: HeaderMap,
     BrowserParams(params): BrowserParams,
 ) -> Response {
-    answer(&public.engine, &params, &cookies::browser(&public.engine, &headers), &origin).await
+    let browser = cookies::browser(&public.engine, &headers);
+    let outcome = logout::begin(&public.engine, &params, &browser).await;
+    // A POST from another site carries no cookies (SameSite=Lax), so nobody seems to be signed in. The same request as a GET carries them.
+    if method == Method::POST && browser.session.is_none() && matches!(outcome, Ok(Logout::Done(_))) {
+        return see_other(&append_params("/oauth2/end_session", &params.pairs()));
+    }
+    answer(&public.engine, outcome, &browser, &origin)
 }
 
 /// The person's own way out: as a logout without an application.
@@ -33,12 +41,14 @@ pub(in crate::http) async fn page(
     Extension(origin): Extension<Origin>,
     headers: HeaderMap,
 ) -> Response {
-    answer(&public.engine, &Params::default(), &cookies::browser(&public.engine, &headers), &origin).await
+    let browser = cookies::browser(&public.engine, &headers);
+    let outcome = logout::begin(&public.engine, &Params::default(), &browser).await;
+    answer(&public.engine, outcome, &browser, &origin)
 }
 
-async fn answer(engine: &Engine, params: &Params, browser: &Browser, origin: &Origin) -> Response {
-    match logout::begin(engine, params, browser).await {
-        Ok(Logout::Done(after)) => done(&after),
+fn answer(engine: &Engine, outcome: Result<Logout, FlowError>, browser: &Browser, origin: &Origin) -> Response {
+    match outcome {
+        Ok(Logout::Done(after)) => done(&after, browser),
         Ok(Logout::Ask(question)) => {
             ask(engine, browser, &question).unwrap_or_else(|trouble| internal(&trouble, origin))
         }
@@ -47,12 +57,15 @@ async fn answer(engine: &Engine, params: &Params, browser: &Browser, origin: &Or
     }
 }
 
-fn done(after: &AfterLogout) -> Response {
+fn done(after: &AfterLogout, browser: &Browser) -> Response {
     let mut response = match after.location() {
         Some(location) => see_other(location),
         None => render(StatusCode::OK, &SignedOut { back: None }, &PLAIN),
     };
-    cookies::signed_out(response.headers_mut());
+    // A browser that sent no session cookie, perhaps because another site made it come here, keeps what it has.
+    if browser.session.is_some() {
+        cookies::signed_out(response.headers_mut());
+    }
     response
 }
 
@@ -106,7 +119,7 @@ pub(in crate::http) async fn confirm(
         Err(trouble) => return internal(&trouble, &origin),
     }
     match logout::confirm(&public.engine, sealed, &browser).await {
-        Ok(after) => done(&after),
+        Ok(after) => done(&after, &browser),
         Err(FlowError::Refused(refusal)) => refused(&refusal, &origin),
         Err(FlowError::Internal(trouble)) => internal(&trouble, &origin),
     }

@@ -58,13 +58,12 @@ async fn not_ready_while_a_migration_is_missing() {
 }
 
 #[tokio::test]
-async fn not_ready_over_the_database_of_a_newer_version() {
+async fn still_ready_while_a_newer_version_is_rolled_out_over_the_same_database() {
     let app = TestApp::start().await;
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
                  VALUES (9999, 'from the future', true, '\\x00', 0)";
     sql(&app, newer).await;
-    let said = not_ready(&app, "migrations").await;
-    assert!(said.contains("newer version") && said.contains("9999"), "{said}");
+    assert_eq!(ready(&app).await.status, 200);
 }
 
 #[tokio::test]
