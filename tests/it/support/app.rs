@@ -20,7 +20,8 @@ use super::{Answer, basic, database, form};
 
 pub const ISSUER: &str = "https://id.example";
 /// Encrypts the keys in the test's database, under the id `k1`.
-pub const ENCRYPTION_KEY: [u8; 32] = [7; 32];
+pub const ENCRYPTION_KEY: [u8; 32] =
+    *b"v\xe1\x1d\x94K\x07z\xb3.\xd5i\x80\xfc\x12Q\xc8`\xaf9\x03\xe7X\x9a$\xbd\x41o\xf6\x0b\x83-\xd2";
 
 /// One replica of the server; dropping it stops its jobs.
 pub struct TestApp {

@@ -2,7 +2,7 @@
 
 mod app;
 mod browser;
-mod database;
+pub mod database;
 mod fixtures;
 mod people;
 pub mod process;

@@ -3,15 +3,18 @@
 use std::io::Read;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, User};
+
+use super::{ENCRYPTION_KEY, ISSUER, database};
 
 /// Longer than anything takes here, on a machine with other work.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -74,16 +77,38 @@ impl Program {
 
     /// Another program that ends up running `keystead`.
     pub fn other(program: &Path, arguments: &[&str]) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "tests have no settings to take it from")]
-        let path = std::env::var_os("PATH").unwrap_or_default();
         let mut command = Command::new(program);
-        command.args(arguments).env_clear().env("PATH", path);
+        command.args(arguments).env_clear().env("PATH", database::search_path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self(command)
     }
 
+    /// `keystead` with complete settings in its environment, on ports that the system chooses.
+    pub fn configured(arguments: &[&str], database_url: &str) -> Self {
+        let key = base64::engine::general_purpose::STANDARD.encode(ENCRYPTION_KEY);
+        Self::keystead(arguments)
+            .env("KEYSTEAD__ISSUER", ISSUER)
+            .env("KEYSTEAD__PUBLIC__LISTEN", "127.0.0.1:0")
+            .env("KEYSTEAD__ADMIN__LISTEN", "127.0.0.1:0")
+            .env("KEYSTEAD__DATABASE__URL", database_url)
+            .env("KEYSTEAD__KEYS__ENCRYPTION_KEY", &key)
+            .env("KEYSTEAD__KEYS__ENCRYPTION_KEY_ID", "k1")
+    }
+
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.0.env(name, value);
+        self
+    }
+
+    /// In this folder.
+    pub fn within(mut self, folder: &Folder) -> Self {
+        self.0.current_dir(&folder.0);
+        self
+    }
+
+    /// As this user instead of root.
+    pub fn as_user(mut self, user: &User) -> Self {
+        self.0.uid(user.uid.as_raw()).gid(user.gid.as_raw());
         self
     }
 
