@@ -273,6 +273,9 @@ fn is_plausible_name(hint: &str) -> bool {
 /// `invalid_request` that names the parameter.
 pub(super) fn bounded(value: Option<&str>, name: &str, most: usize) -> Result<Option<String>, OAuthError> {
     match value {
+        Some(value) if value.chars().any(char::is_control) => {
+            Err(OAuthError::invalid_request(format!("{name} holds a control character.")))
+        }
         Some(value) if value.len() > most => {
             Err(OAuthError::invalid_request(format!("{name} is longer than {most} bytes.")))
         }

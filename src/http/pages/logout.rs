@@ -26,10 +26,10 @@ pub(in crate::http) async fn end_session(
     BrowserParams(params): BrowserParams,
 ) -> Response {
     let browser = cookies::browser(&public.engine, &headers);
-    match again_by_get(&method, END_SESSION, &params, &browser) {
-        Some(again) => again,
-        None => answer(&public.engine, &params, &browser, &origin).await,
-    }
+    let outcome = logout::begin(&public.engine, &params, &browser).await;
+    let again =
+        again_by_get(&method, END_SESSION, &params, &browser).filter(|_| matches!(outcome, Ok(Logout::Done(_))));
+    again.unwrap_or_else(|| answer(&public.engine, outcome, &browser, &origin))
 }
 
 /// The person's own way out: as a logout without an application.
@@ -38,11 +38,13 @@ pub(in crate::http) async fn page(
     Extension(origin): Extension<Origin>,
     headers: HeaderMap,
 ) -> Response {
-    answer(&public.engine, &Params::default(), &cookies::browser(&public.engine, &headers), &origin).await
+    let browser = cookies::browser(&public.engine, &headers);
+    let outcome = logout::begin(&public.engine, &Params::default(), &browser).await;
+    answer(&public.engine, outcome, &browser, &origin)
 }
 
-async fn answer(engine: &Engine, params: &Params, browser: &Browser, origin: &Origin) -> Response {
-    match logout::begin(engine, params, browser).await {
+fn answer(engine: &Engine, outcome: Result<Logout, FlowError>, browser: &Browser, origin: &Origin) -> Response {
+    match outcome {
         Ok(Logout::Done(after)) => done(&after, browser),
         Ok(Logout::Ask(question)) => {
             ask(engine, browser, &question).unwrap_or_else(|trouble| internal(&trouble, origin))
@@ -57,7 +59,7 @@ fn done(after: &AfterLogout, browser: &Browser) -> Response {
         Some(location) => see_other(location),
         None => render(StatusCode::OK, &SignedOut { back: None }, &PLAIN),
     };
-    // A request that came without the cookie, for example from another site's form, says nothing about whether to end it.
+    // A browser that sent no session cookie, perhaps because another site made it come here, keeps what it has.
     if browser.session.is_some() {
         cookies::signed_out(response.headers_mut());
     }

@@ -10,7 +10,7 @@ use axum::response::Response;
 use crate::domain::{Client, Origin, Secret};
 use crate::flows::authorize::{self, Next, Pending, Stop};
 use crate::flows::browser::{Browser, Form};
-use crate::flows::sign_in::{Credentials, SignIn};
+use crate::flows::sign_in::{Credentials, Device, SignIn};
 use crate::flows::{Engine, InternalError};
 use crate::protocol::error::OAuthError;
 use crate::protocol::interaction::identity_is_assured;
@@ -128,7 +128,7 @@ pub(in crate::http) async fn login(
         Err(trouble) => return internal(&trouble, &origin),
     }
     let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-    match try_sign_in(&public, form, &browser, &origin, user_agent).await {
+    match try_sign_in(&public, form, &browser, &Device { origin: &origin, user_agent }).await {
         Ok(response) => response,
         Err(Stop::Internal(trouble)) => {
             telemetry::sign_in("busy");
@@ -162,8 +162,7 @@ async fn try_sign_in(
     public: &Public,
     form: LoginForm,
     browser: &Browser,
-    origin: &Origin,
-    user_agent: Option<&str>,
+    device: &Device<'_>,
 ) -> Result<Response, Stop> {
     let engine = &public.engine;
     // Reading the request anew checks that it has not expired and that its client is still there.
@@ -176,8 +175,8 @@ async fn try_sign_in(
     };
     let LoginForm { identifier, password, request, .. } = form;
     let shown = identifier.clone();
-    let outcome = if source_is_patient(public, origin) {
-        engine.sign_in(Credentials { identifier, password }, browser, origin, user_agent).await?
+    let outcome = if source_is_patient(public, device.origin) {
+        engine.sign_in(Credentials { identifier, password }, browser, device).await?
     } else {
         telemetry::sign_in("throttled");
         SignIn::Wait { seconds: 60 }
