@@ -60,10 +60,10 @@ impl Params {
         self.values.iter().filter(move |(n, value)| n == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
-    /// The same parameters as the query of an address.
+    /// All of them, as they came.
     #[must_use]
-    pub fn to_query(&self) -> String {
-        form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.values).finish()
+    pub fn pairs(&self) -> Vec<(&str, &str)> {
+        self.values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
     }
 
     /// Refuses a request in which any parameter but `resource` occurs twice, known to us or not.

@@ -27,13 +27,9 @@ pub(in crate::http) async fn end_session(
 ) -> Response {
     let browser = cookies::browser(&public.engine, &headers);
     let outcome = logout::begin(&public.engine, &params, &browser).await;
-    // Refusals and questions are answered at once; only where nobody seems to be signed in may the cookies make a difference.
-    if matches!(outcome, Ok(Logout::Done(_)))
-        && let Some(again) = again_by_get(&method, END_SESSION, &params, &browser)
-    {
-        return again;
-    }
-    answer(&public.engine, outcome, &browser, &origin)
+    let again =
+        again_by_get(&method, END_SESSION, &params, &browser).filter(|_| matches!(outcome, Ok(Logout::Done(_))));
+    again.unwrap_or_else(|| answer(&public.engine, outcome, &browser, &origin))
 }
 
 /// The person's own way out: as a logout without an application.

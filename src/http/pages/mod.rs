@@ -23,6 +23,7 @@ use crate::flows::authorize::Stop;
 use crate::flows::browser::Browser;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::params::Params;
+use crate::protocol::redirect::append_params;
 
 use super::body::is_form;
 use super::{Public, errors};
@@ -101,7 +102,7 @@ fn see_other(location: &str) -> Response {
 }
 
 /// Proxies commonly take no longer request line than 8 KiB.
-const LONGEST_QUERY: usize = 6000;
+const LONGEST_ADDRESS: usize = 6000;
 
 /// Where a posted request goes on. A form that another site posted comes without our cookies (SameSite=Lax), but the same request by
 /// GET brings them; so nobody is taken for signed out because the application chose POST. `None`: answer it as it is.
@@ -109,8 +110,8 @@ fn again_by_get(method: &Method, path: &str, params: &Params, browser: &Browser)
     if *method != Method::POST || browser.session.is_some() {
         return None;
     }
-    let query = params.to_query();
-    (query.len() <= LONGEST_QUERY).then(|| see_other(&format!("{path}?{query}")))
+    let address = append_params(path, &params.pairs());
+    (address.len() <= LONGEST_ADDRESS).then(|| see_other(&address))
 }
 
 /// A page that says what went wrong, what to do, and under which id the log knows it.

@@ -1,6 +1,8 @@
 //! Requirements 62, 63, 64: the cookies of a browser, the life of its session, and its end.
 
 use axum::http::header;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keystead::domain::{Secret, SessionId, UserId};
 use keystead::flows::admin::{PageRequest, live_access, users};
 use time::Duration;
@@ -138,7 +140,7 @@ async fn security_62_what_the_database_holds_is_no_cookie() {
     sign_in(&app, &mut browser, PAT).await;
     let session = session_of(&app, user).await;
     let value = browser.cookies[SESSION].clone();
-    let hash = keystead::crypto::sha256(value.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = URL_SAFE_NO_PAD.encode(keystead::crypto::sha256(value.as_bytes()));
     for wrong in
         [hash, session.to_string(), value[..42].to_owned(), format!("{value}A"), value.to_lowercase(), String::new()]
     {

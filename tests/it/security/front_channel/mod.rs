@@ -1,5 +1,6 @@
 //! Requirements 1-17 and 73: redirects, parameters, pages, forms and consent, as a browser and an attacker meet them.
 
+mod attacks;
 mod consent;
 mod forms;
 mod pages;
