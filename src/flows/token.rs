@@ -198,7 +198,14 @@ impl Exchange<'_> {
                 telemetry::refresh_outcome("rotated");
                 grant
             }
-            None => self.judge_refresh(position, asked.as_ref(), policy.grace_period).await?,
+            None => {
+                let grant = self.judge_refresh(position, asked.as_ref(), policy.grace_period).await?;
+                // The key that made the successor was withdrawn in an emergency, and the successor died with it.
+                let next = Position { generation: grant.generation, ..position };
+                crypto::derive(&keyring, grant.mac_kid, PositionKind::RefreshToken, next)
+                    .ok_or_else(refresh::unknown)?;
+                grant
+            }
         };
         let target = self.target(&grant, asked.as_ref())?;
         Ok((Some(grant), target))
