@@ -93,7 +93,9 @@ impl Mint<'_> {
     fn access_token_lifetime(&self, engine: &Engine) -> Duration {
         let client = self.client.metadata.access_token_lifetime.map(|s| Duration::seconds(s.into()));
         let asked = [client, self.audience.lifetime].into_iter().flatten().min();
-        asked.unwrap_or(engine.policy.access_token_lifetime)
+        let lifetime = asked.unwrap_or(engine.policy.access_token_lifetime);
+        // With its family an access token is over too, so it must not promise to live longer.
+        self.grant.map_or(lifetime, |grant| lifetime.min(grant.details.expires_at - self.now))
     }
 
     fn access_token(&self, engine: &Engine, keyring: &Keyring, lifetime: Duration) -> Result<String, InternalError> {

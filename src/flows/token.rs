@@ -4,7 +4,7 @@ use time::Duration;
 
 use crate::crypto::{self, PositionKind};
 use crate::domain::{
-    Actor, AuditEvent, Grant, GrantEnd, GrantType, Kid, Origin, Position, Scope, Secret, Timestamp,
+    Actor, AuditEvent, Grant, GrantDetails, GrantEnd, GrantType, Kid, Origin, Position, Scope, Secret, Timestamp,
 };
 use crate::protocol::audience::{Audience, STANDARD_SCOPES};
 use crate::protocol::client_auth::AuthenticatedClient;
@@ -160,8 +160,9 @@ impl Exchange<'_> {
             return Err(self.end_family(&grant, GrantEnd::CodeReused).await?.into());
         }
         let idle_expires_at = (self.now + successor.idle_lifetime).min(expires_at);
+        let details = GrantDetails { expires_at, ..grant.details };
         let mac_kid = successor.mac_kid;
-        let redeemed = Grant { generation: 1, mac_kid, rotated_at: self.now, idle_expires_at, ..grant };
+        let redeemed = Grant { generation: 1, mac_kid, rotated_at: self.now, idle_expires_at, details, ..grant };
         Ok((Some(redeemed), target))
     }
 
