@@ -51,6 +51,10 @@ fn policy() -> Policy {
     }
 }
 
+fn usual_encryption_keys() -> KeyEncryptionKeys {
+    KeyEncryptionKeys::new("k1".into(), SecretBytes::new(vec![7; 32]), Vec::new()).unwrap()
+}
+
 impl TestApp {
     /// A server with a database of its own; its clock stands still until the test moves it.
     pub async fn start() -> Self {
@@ -60,15 +64,26 @@ impl TestApp {
     /// The same with other decisions of the operator.
     pub async fn start_with(change: impl FnOnce(&mut Policy)) -> Self {
         let url = database::fresh().await;
-        Self::over(url, Clock::manual(Timestamp::from_unix_timestamp(1_800_000_000).unwrap()), change).await
+        let clock = Clock::manual(Timestamp::from_unix_timestamp(1_800_000_000).unwrap());
+        Self::over(url, clock, usual_encryption_keys(), change).await
     }
 
     /// Another replica over the same database, with the same clock.
     pub async fn replica(&self) -> Self {
-        Self::over(self.database_url.clone(), self.clock.clone(), |_| {}).await
+        self.replica_under(usual_encryption_keys()).await
     }
 
-    async fn over(database_url: String, clock: Clock, change: impl FnOnce(&mut Policy)) -> Self {
+    /// Another replica that knows other key-encryption keys.
+    pub async fn replica_under(&self, encryption_keys: KeyEncryptionKeys) -> Self {
+        Self::over(self.database_url.clone(), self.clock.clone(), encryption_keys, |_| {}).await
+    }
+
+    async fn over(
+        database_url: String,
+        clock: Clock,
+        encryption_keys: KeyEncryptionKeys,
+        change: impl FnOnce(&mut Policy),
+    ) -> Self {
         let mut policy = policy();
         change(&mut policy);
         let random = Random::system();
@@ -78,7 +93,7 @@ impl TestApp {
             clock: clock.clone(),
             passwords: PasswordPool::start(quick, 1, 64, random.clone()).unwrap(),
             random,
-            encryption_keys: KeyEncryptionKeys::new("k1".into(), SecretBytes::new(vec![7; 32]), Vec::new()).unwrap(),
+            encryption_keys,
             snapshots: Snapshots::empty(),
             policy,
         });
