@@ -63,6 +63,12 @@ impl Scope {
         Self(self.0.union(&other.0).cloned().collect())
     }
 
+    /// The tokens of this set that the other one does not have.
+    #[must_use]
+    pub fn without(&self, other: &Scope) -> Scope {
+        Self(self.0.difference(&other.0).cloned().collect())
+    }
+
     /// The tokens in alphabetical order.
     pub fn tokens(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
@@ -119,6 +125,14 @@ mod tests {
         assert_eq!(Scope::parse("b a  a").unwrap(), Scope::parse("a b").unwrap());
         assert_eq!(Scope::parse("b a").unwrap().to_string(), "a b");
         assert!(Scope::parse("").unwrap().is_empty());
+    }
+
+    #[test]
+    fn sets_are_joined_and_cut_down() {
+        let (ab, bc) = (Scope::parse("a b").unwrap(), Scope::parse("b c").unwrap());
+        assert_eq!(ab.intersection(&bc).to_string(), "b");
+        assert_eq!(ab.union(&bc).to_string(), "a b c");
+        assert_eq!(ab.without(&bc).to_string(), "a");
     }
 
     #[test]

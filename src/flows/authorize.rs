@@ -251,13 +251,17 @@ async fn issue(
             let mut tx = engine.store.begin("consent").await?;
             store::consents::remember(tx.conn(), session.user_id, &client.id, scope, now).await?;
             match store::grants::insert(tx.conn(), id, &details, mac_kid, now).await {
-                Ok(()) => tx.commit().await,
-                Err(error) => Err(error),
+                Ok(true) => tx.commit().await.map(|()| true),
+                other => other,
             }
         }
     };
     match inserted {
-        Ok(()) => {}
+        Ok(true) => {}
+        Ok(false) => {
+            let error = OAuthError::new(ErrorCode::AccessDenied, "The person was signed out meanwhile.");
+            return Ok(refused(engine, request, error));
+        }
         Err(error) if error.is_constraint("grants_request_id_key") => {
             let error = OAuthError::new(ErrorCode::AccessDenied, "This request was answered before.");
             return Err(Stop::Answered { back: refused(engine, request, error) });

@@ -25,6 +25,25 @@ pub fn audience(engine: &Engine, scope: &Scope, resources: &[String]) -> Result<
     Ok(audience::judge(&engine.policy.issuer, scope, &by_scope, resources, &by_resource)?)
 }
 
+/// What of a granted scope a token for these resources carries.
+///
+/// # Errors
+/// Memory that is not confirmed.
+pub fn narrow(engine: &Engine, scope: &Scope, resources: &[String]) -> Result<Scope, InternalError> {
+    let servers = engine.snapshots.resource_servers()?;
+    Ok(audience::narrow(scope, &servers.by_scope(scope), resources))
+}
+
+/// Of the resources of a grant those that the scope is still about; all of them when there is none, so that it is refused.
+///
+/// # Errors
+/// Memory that is not confirmed.
+pub fn still_meant(engine: &Engine, scope: &Scope, resources: Vec<String>) -> Result<Vec<String>, InternalError> {
+    let servers = engine.snapshots.resource_servers()?.by_scope(scope);
+    let meant: Vec<String> = resources.iter().filter(|r| servers.iter().any(|s| s.audience == **r)).cloned().collect();
+    Ok(if meant.is_empty() { resources } else { meant })
+}
+
 /// What one answer of the token endpoint is made from.
 pub struct Mint<'a> {
     /// The client that gets the tokens.
@@ -74,7 +93,9 @@ impl Mint<'_> {
     fn access_token_lifetime(&self, engine: &Engine) -> Duration {
         let client = self.client.metadata.access_token_lifetime.map(|s| Duration::seconds(s.into()));
         let asked = [client, self.audience.lifetime].into_iter().flatten().min();
-        asked.unwrap_or(engine.policy.access_token_lifetime)
+        let lifetime = asked.unwrap_or(engine.policy.access_token_lifetime);
+        // With its family an access token is over too, so it must not promise to live longer.
+        self.grant.map_or(lifetime, |grant| lifetime.min(grant.details.expires_at - self.now))
     }
 
     fn access_token(&self, engine: &Engine, keyring: &Keyring, lifetime: Duration) -> Result<String, InternalError> {

@@ -26,7 +26,7 @@ impl Engine {
         let records = store::keys::all(tx.conn()).await?;
         for algorithm in KeyAlgorithm::ALL {
             match newest(&records, algorithm) {
-                None => self.insert_key(&mut tx, algorithm, now).await?,
+                None => self.insert_key(&mut tx, algorithm, at_once(now)).await?,
                 Some(key) if key.activates_at + self.policy.key_rotation_interval - self.pending_period() <= now => {
                     self.succeed(&mut tx, key, &Actor::System, &Origin::default()).await?;
                 }
@@ -59,7 +59,7 @@ impl Engine {
         let records = store::keys::all(tx.conn()).await?;
         for algorithm in KeyAlgorithm::ALL.into_iter().filter(|algorithm| only.is_none_or(|only| only == *algorithm)) {
             match newest(&records, algorithm) {
-                None => self.insert_key(&mut tx, algorithm, now).await?,
+                None => self.insert_key(&mut tx, algorithm, at_once(now)).await?,
                 Some(key) if key.state(now) == KeyState::Active => self.succeed(&mut tx, key, actor, origin).await?,
                 Some(_) => {}
             }
@@ -91,9 +91,9 @@ impl Engine {
             (None, Some(active)) => {
                 store::keys::cancel_retirement(tx.conn(), active.kid).await?;
             }
-            (None, None) => self.insert_key(&mut tx, key.algorithm, now).await?,
+            (None, None) => self.insert_key(&mut tx, key.algorithm, at_once(now)).await?,
             (Some(waiting), None) => {
-                store::keys::activate_now(tx.conn(), waiting.kid, now).await?;
+                store::keys::activate_now(tx.conn(), waiting.kid, at_once(now)).await?;
             }
             (Some(_), Some(_)) => {}
         }
@@ -150,6 +150,11 @@ impl Engine {
         let clients = self.snapshots.longest(|client| client.refresh_policy(self.policy.refresh).idle_lifetime);
         clients.max(self.policy.refresh.idle_lifetime)
     }
+}
+
+/// The activation of a key that must sign now. A little in the past, so that it also does where the clock is a little behind.
+fn at_once(now: Timestamp) -> Timestamp {
+    now - CLOCK_SKEW
 }
 
 /// The one key of this algorithm whose end is not planned.

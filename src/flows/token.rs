@@ -3,7 +3,10 @@
 use time::Duration;
 
 use crate::crypto::{self, PositionKind};
-use crate::domain::{Actor, AuditEvent, Grant, GrantEnd, GrantType, Kid, Origin, Position, Scope, Secret, Timestamp};
+use crate::domain::{
+    Actor, AuditEvent, Grant, GrantDetails, GrantEnd, GrantType, Kid, Origin, Position, Scope, Secret, Timestamp,
+};
+use crate::protocol::audience::{Audience, STANDARD_SCOPES};
 use crate::protocol::client_auth::AuthenticatedClient;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::params::Params;
@@ -13,7 +16,7 @@ use crate::store::{self, grants::Successor};
 use crate::telemetry;
 
 use super::client_auth::authenticate;
-use super::issue::{Mint, audience};
+use super::issue::{Mint, audience, narrow, still_meant};
 use super::{Engine, FlowError, InternalError};
 
 /// Answers a token request.
@@ -39,7 +42,7 @@ pub async fn exchange(
     // 3. Sender constraint: tokens are bearer tokens.
     // 4. The grant itself.
     let exchange = Exchange { engine, client: &client, request: &request, origin, now };
-    let (grant, scope) = match &request.grant {
+    let (grant, target) = match &request.grant {
         PresentedGrant::AuthorizationCode { code, redirect_uri, code_verifier } => {
             exchange.redeem(code, redirect_uri.as_deref(), code_verifier.as_ref()).await?
         }
@@ -47,8 +50,7 @@ pub async fn exchange(
         PresentedGrant::ClientCredentials => exchange.client_credentials()?,
     };
     // 5. Mint.
-    let resources = narrowed_resources(&request, grant.as_ref())?;
-    let audience = audience(engine, &scope, &resources)?;
+    let Target { scope, audience } = target;
     let response =
         Mint { client: client.client(), grant: grant.as_ref(), scope: &scope, audience, now }.response(engine)?;
     telemetry::token_issued(grant_type.as_str());
@@ -56,8 +58,7 @@ pub async fn exchange(
 }
 
 /// RFC 8707 §2.2: a token request may ask for fewer resources than were granted, never for others.
-fn narrowed_resources(request: &TokenRequest, grant: Option<&Grant>) -> Result<Vec<String>, OAuthError> {
-    let granted = grant.map(|grant| grant.details.resources.as_slice()).unwrap_or_default();
+fn narrowed_resources(request: &TokenRequest, granted: &[String]) -> Result<Vec<String>, OAuthError> {
     if request.resources.is_empty() {
         return Ok(granted.to_vec());
     }
@@ -78,17 +79,52 @@ struct Exchange<'a> {
     now: Timestamp,
 }
 
-type Granted = (Option<Grant>, Scope);
+/// What the access token allows, and for whom it is.
+struct Target {
+    scope: Scope,
+    audience: Audience,
+}
+
+type Granted = (Option<Grant>, Target);
 
 impl Exchange<'_> {
     fn client_credentials(&self) -> Result<Granted, FlowError> {
-        let client = self.client.client();
-        let scope = authorize::requested_scope(client, self.request.scope.as_deref())?;
+        let asked = self.request.scope.as_deref();
+        let mut scope = authorize::requested_scope(self.client.client(), asked)?;
+        if asked.is_none() {
+            // A client that may also act for people leaves out what is about them.
+            let standard = Scope::from_tokens(STANDARD_SCOPES).unwrap_or_default();
+            scope = narrow(self.engine, &scope.without(&standard), &self.request.resources)?;
+        }
         if let Some(token) = scope.tokens().find(|token| authorize::is_standard_scope(token)) {
             let sentence = format!("The scope {token} is about a person; no person is behind client_credentials.");
             return Err(OAuthError::new(ErrorCode::InvalidScope, sentence).into());
         }
-        Ok((None, scope))
+        Ok((None, self.aim(scope, &self.request.resources)?))
+    }
+
+    /// What a grant allows of what was asked. What an operator took from the client since then is not in it any more.
+    fn target(&self, grant: &Grant, asked: Option<&Scope>) -> Result<Target, FlowError> {
+        let mut resources = narrowed_resources(self.request, &grant.details.resources)?;
+        let scope = if let Some(asked) = asked {
+            asked.clone()
+        } else {
+            let registered = &self.client.client().metadata.scope;
+            narrow(self.engine, &grant.details.scope.intersection(registered), &resources)?
+        };
+        if self.request.resources.is_empty() {
+            resources = still_meant(self.engine, &scope, resources)?;
+        }
+        self.aim(scope, &resources)
+    }
+
+    fn aim(&self, scope: Scope, resources: &[String]) -> Result<Target, FlowError> {
+        let audience = audience(self.engine, &scope, resources)?;
+        if scope.is_empty() {
+            let sentence = "The scope is empty, or nothing of it is left that this client is registered for.";
+            return Err(OAuthError::new(ErrorCode::InvalidScope, sentence).into());
+        }
+        Ok(Target { scope, audience })
     }
 
     async fn redeem(
@@ -115,19 +151,18 @@ impl Exchange<'_> {
             code::Verdict::Reused => return Err(self.end_family(&grant, GrantEnd::CodeReused).await?.into()),
             code::Verdict::Refuse(error) => return Err(error.into()),
         }
-        // The audience is judged before anything is written, so that a refused request does not use the code up.
-        audience(self.engine, &grant.details.scope, &narrowed_resources(self.request, Some(&grant))?)?;
+        // The target is judged before anything is written, so that a refused request does not use the code up.
+        let target = self.target(&grant, None)?;
         let (successor, expires_at) = self.first_generation(&keyring)?;
         if !store::grants::redeem(db, grant.id, successor, expires_at, self.now).await? {
             // Somebody else redeemed it between our look and our write; that is a second use like any other.
             return Err(self.end_family(&grant, GrantEnd::CodeReused).await?.into());
         }
         let idle_expires_at = (self.now + successor.idle_lifetime).min(expires_at);
-        let scope = grant.details.scope.clone();
-        Ok((
-            Some(Grant { generation: 1, mac_kid: successor.mac_kid, rotated_at: self.now, idle_expires_at, ..grant }),
-            scope,
-        ))
+        let details = GrantDetails { expires_at, ..grant.details };
+        let mac_kid = successor.mac_kid;
+        let redeemed = Grant { generation: 1, mac_kid, rotated_at: self.now, idle_expires_at, details, ..grant };
+        Ok((Some(redeemed), target))
     }
 
     /// How long a family lives from its first token on. Without refresh tokens it only has to outlive its access token.
@@ -152,27 +187,43 @@ impl Exchange<'_> {
         let (position, _) = opened.ok_or_else(refresh::unknown)?;
         let asked = self.request.scope.as_deref().map(Scope::parse).transpose();
         let asked = asked.map_err(|e| OAuthError::new(ErrorCode::InvalidScope, e.to_string()))?;
-        self.check_refresh_target(asked.as_ref())?;
+        self.check_target(position, asked.as_ref()).await?;
         let policy = self.client.client().refresh_policy(self.engine.policy.refresh);
         let successor = Successor { mac_kid: self.mac_kid(&keyring)?, idle_lifetime: policy.idle_lifetime };
         let db = self.engine.store.pool();
         let rotated =
             store::grants::rotate(db, position, self.client.id(), asked.as_ref(), successor, self.now).await?;
-        let grant = match rotated {
-            Some(grant) => {
-                telemetry::refresh_outcome("rotated");
-                grant
-            }
-            None => self.judge_refresh(position, asked.as_ref(), policy.grace_period).await?,
+        let grant = if let Some(grant) = rotated {
+            telemetry::refresh_outcome("rotated");
+            grant
+        } else {
+            let grant = self.judge_refresh(position, asked.as_ref(), policy.grace_period).await?;
+            // The key that made the successor was withdrawn in an emergency, and the successor died with it.
+            let next = Position { generation: grant.generation, ..position };
+            crypto::derive(&keyring, grant.mac_kid, PositionKind::RefreshToken, next).ok_or_else(refresh::unknown)?;
+            grant
         };
-        let scope = asked.unwrap_or_else(|| grant.details.scope.clone());
-        Ok((Some(grant), scope))
+        let target = self.target(&grant, asked.as_ref())?;
+        Ok((Some(grant), target))
     }
 
-    /// Refuses an impossible target before the token is rotated, so that the client can mend its request and keep its token.
-    fn check_refresh_target(&self, asked: Option<&Scope>) -> Result<(), FlowError> {
-        if !self.request.resources.is_empty() {
-            audience(self.engine, asked.unwrap_or(&Scope::default()), &self.request.resources)?;
+    /// Refuses an impossible target before the token is rotated, so that the client can mend its request and keep its token. Only a
+    /// request that names a scope or a resource has to look at the grant for that.
+    async fn check_target(&self, position: Position, asked: Option<&Scope>) -> Result<(), FlowError> {
+        if asked.is_none() && self.request.resources.is_empty() {
+            return Ok(());
+        }
+        let beyond = asked.map(|asked| asked.without(&self.client.client().metadata.scope)).unwrap_or_default();
+        if let Some(token) = beyond.tokens().next() {
+            let sentence = format!("The scope {token} is not registered for this client.");
+            return Err(OAuthError::new(ErrorCode::InvalidScope, sentence).into());
+        }
+        let grant = store::grants::find(self.engine.store.pool(), position.grant, self.now).await?;
+        // What another client's token or a dead one is answered with, the guarded statement and its judge know.
+        let holds =
+            |grant: &Grant| grant.details.client_id == *self.client.id() && refresh::end_of(grant, self.now).is_none();
+        if let Some(grant) = grant.filter(holds) {
+            self.target(&grant, asked)?;
         }
         Ok(())
     }

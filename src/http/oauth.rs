@@ -73,7 +73,7 @@ pub(super) async fn userinfo_post(
         Err(error) => return errors::bearer(error.into()),
     };
     let has_body = request.headers().get(header::CONTENT_TYPE).is_some();
-    if in_header.is_some() && !has_body {
+    if !has_body {
         return answer_userinfo(&public, Ok(in_header)).await;
     }
     let text = match form_text(request, &()).await {

@@ -52,12 +52,6 @@ pub fn judge(
         let server = server
             .as_ref()
             .ok_or_else(|| invalid_target(format!("No resource server with audience {resource} is registered.")))?;
-        // Without this, a client could get a token for an API of which it may use nothing, and trick one that looks at `aud` only.
-        if !server.scope.is_empty() && server.scope.intersection(scope).is_empty() {
-            let sentence =
-                format!("The scope holds nothing of {resource}; ask for at least one of its scopes: {}.", server.scope);
-            return Err(invalid_target(sentence));
-        }
         servers.push(Arc::clone(server));
     }
     if let Some(foreign) = by_scope.iter().find(|server| !resources.contains(&server.audience)) {
@@ -65,10 +59,32 @@ pub fn judge(
             format!("The scope holds tokens of {}, which is not among the resources of the request.", foreign.audience);
         return Err(OAuthError::new(ErrorCode::InvalidScope, sentence));
     }
+    // RFC 9068 §5: who accepts a token by its audience must not be handed one that nobody allowed there.
+    if let Some(closed) = servers.iter().find(|server| server.scope.intersection(scope).is_empty()) {
+        let sentence = format!("The scope holds nothing of {}; ask for one of its scopes as well.", closed.audience);
+        return Err(invalid_target(sentence));
+    }
+    for server in &servers {
+        // Without this, a client could get a token for an API of which it may use nothing, and trick one that looks at `aud` only.
+        if !server.scope.is_empty() && server.scope.intersection(scope).is_empty() {
+            let (audience, scope) = (&server.audience, &server.scope);
+            let sentence =
+                format!("The scope holds nothing of {audience}; ask for at least one of its scopes: {scope}.");
+            return Err(invalid_target(sentence));
+        }
+    }
     let mut values = resources.to_vec();
     values.sort_unstable();
     values.dedup();
     combine(values, &servers)
+}
+
+/// What of a granted scope a token for these resources carries: scope tokens of other resource servers mean nothing there
+/// (RFC 8707 §2.2). Without an indicator it is all of it.
+#[must_use]
+pub fn narrow(scope: &Scope, by_scope: &[Arc<ResourceServer>], resources: &[String]) -> Scope {
+    let elsewhere = by_scope.iter().filter(|server| !resources.is_empty() && !resources.contains(&server.audience));
+    elsewhere.fold(scope.clone(), |left, server| left.without(&server.scope))
 }
 
 fn combine(values: Vec<String>, servers: &[Arc<ResourceServer>]) -> Result<Audience, OAuthError> {
@@ -128,10 +144,36 @@ mod tests {
         let other = server("https://other.example", "o", SigningAlgorithm::Es256);
         let foreign = judge(ISSUER, &scope, &[Arc::clone(&api)], &["https://other.example".to_owned()], &[Some(other)])
             .unwrap_err();
-        assert_eq!(foreign.code, ErrorCode::InvalidTarget);
+        assert_eq!(foreign.code, ErrorCode::InvalidScope);
         let nothing =
             judge(ISSUER, &Scope::parse("openid").unwrap(), &[], &resources, &[Some(Arc::clone(&api))]).unwrap_err();
         assert_eq!(nothing.code, ErrorCode::InvalidTarget);
+    }
+
+    #[test]
+    fn security_31_a_resource_of_which_nothing_was_granted_is_refused() {
+        let api = server("https://api.example", "a:read", SigningAlgorithm::Es256);
+        let other = server("https://other.example", "o", SigningAlgorithm::Es256);
+        let both = ["https://api.example".to_owned(), "https://other.example".to_owned()];
+        for (scope, by_scope) in [("openid a:read", vec![Arc::clone(&api)]), ("openid", Vec::new())] {
+            let known = [Some(Arc::clone(&api)), Some(Arc::clone(&other))];
+            let refusal = judge(ISSUER, &Scope::parse(scope).unwrap(), &by_scope, &both, &known).unwrap_err();
+            assert_eq!(refusal.code, ErrorCode::InvalidTarget, "{scope}");
+        }
+    }
+
+    #[test]
+    fn a_scope_is_cut_down_to_what_means_something_to_the_resource() {
+        let a = server("https://a.example", "a", SigningAlgorithm::Es256);
+        let b = server("https://b.example", "b", SigningAlgorithm::Es256);
+        let scope = Scope::parse("openid a b").unwrap();
+        let left = |resources: &[&str]| {
+            let resources: Vec<String> = resources.iter().map(|&resource| resource.to_owned()).collect();
+            narrow(&scope, &[Arc::clone(&a), Arc::clone(&b)], &resources).to_string()
+        };
+        assert_eq!(left(&["https://a.example"]), "a openid");
+        assert_eq!(left(&["https://a.example", "https://b.example"]), "a b openid");
+        assert_eq!(left(&[]), "a b openid");
     }
 
     #[test]

@@ -84,10 +84,9 @@ fn needs_consent(request: &AuthorizationRequest, client: &Client, facts: Facts<'
     if request.prompt.consent {
         return true;
     }
-    if client.metadata.skip_consent {
-        return false;
-    }
-    !identity_is_assured(request, client) || !request.scope.is_within(facts.remembered)
+    // Not even an operator's word that an application is first-party tells who listens on a loopback port.
+    !identity_is_assured(request, client)
+        || !(client.metadata.skip_consent || request.scope.is_within(facts.remembered))
 }
 
 /// Whether the party that receives the code is known to be the registered client. If it is not, an earlier consent may have been given

@@ -1,6 +1,7 @@
 //! Clients and their secrets.
 
 use sqlx::PgExecutor;
+use time::Duration;
 use uuid::Uuid;
 
 use super::StoreError;
@@ -194,15 +195,13 @@ pub async fn update(db: impl PgExecutor<'_>, client: &Client) -> Result<(), Stor
     Ok(())
 }
 
-/// Kills every token and grant of the client from before `not_before`, for good. The moment only moves forward.
+/// Kills every token and grant of the client up to now, for good. The moment only moves forward.
 ///
 /// # Errors
 /// The database.
-pub async fn kill_tokens_before(
-    db: impl PgExecutor<'_>,
-    id: &ClientId,
-    not_before: Timestamp,
-) -> Result<(), StoreError> {
+pub async fn kill_tokens_before(db: impl PgExecutor<'_>, id: &ClientId, now: Timestamp) -> Result<(), StoreError> {
+    // `iat` counts whole seconds, so a token of this very second must not seem younger than its end.
+    let not_before = now.truncate_to_second() + Duration::SECOND;
     sqlx::query!(
         "UPDATE clients SET tokens_not_before = $2 WHERE id = $1 AND tokens_not_before < $2",
         id.as_str(),

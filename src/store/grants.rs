@@ -77,7 +77,8 @@ impl TryFrom<GrantRow> for Grant {
     }
 }
 
-/// Keeps a new grant, its code not yet redeemed; until then it lives as long as its code.
+/// Keeps a new grant, its code not yet redeemed; until then it lives as long as its code. `false`: the session was ended meanwhile.
+/// Who signs a person out everywhere waits for this statement or makes it wait, so that no grant slips through behind the sign-out.
 ///
 /// # Errors
 /// Constraint `grants_request_id_key`: this authorization request was answered before.
@@ -87,11 +88,15 @@ pub async fn insert(
     details: &GrantDetails,
     mac_kid: Kid,
     now: Timestamp,
-) -> Result<(), StoreError> {
-    sqlx::query!(
+) -> Result<bool, StoreError> {
+    let inserted = sqlx::query!(
         "INSERT INTO grants (id, request_id, client_id, user_id, session_id, scope, resources, auth_time, acr, amr, nonce,
              redirect_uri, code_challenge, code_expires_at, created_at, expires_at, mac_kid, rotated_at, idle_expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $14, $16, $15, $14)",
+         SELECT $1::uuid, $2::uuid, $3::text, $4::uuid, s.id, $6::text[], $7::text[], $8::timestamptz, $9::text, $10::text[], $11::text,
+                $12::text, $13::text, $14::timestamptz, $15::timestamptz, $14, $16::bytea, $15, $14
+         FROM sessions s
+         WHERE s.id = $5 AND s.ended_at IS NULL
+         FOR SHARE",
         id.0,
         details.request_id.0,
         details.client_id.as_str(),
@@ -111,7 +116,7 @@ pub async fn insert(
     )
     .execute(db)
     .await?;
-    Ok(())
+    Ok(inserted.rows_affected() == 1)
 }
 
 /// A grant with what decides whether it holds.

@@ -40,6 +40,7 @@ pub(super) fn router(demo: bool) -> Router<Public> {
         .route("/consent", get(sign_in::consent_page).post(sign_in::consent))
         .route("/logout", get(logout::page).post(logout::confirm))
         .layer(CsrfLayer::new())
+        .layer(from_fn(forgive_old_browsers))
         .layer(from_fn(explain_cross_site));
     let router = Router::new()
         .merge(forms)
@@ -187,6 +188,16 @@ fn stale_form(browser: &Browser, origin: &Origin, again: Option<String>) -> Resp
         back: again.map(|href| LinkView { href, label: "Continue".to_owned() }),
     };
     render(StatusCode::FORBIDDEN, &page, &PLAIN)
+}
+
+/// Our pages send no referrer, and a browser from before `Sec-Fetch-Site` (Safari until 16.4) therefore posts their forms with the origin
+/// `null`, which tells nothing. Without both headers the token in the form decides alone.
+async fn forgive_old_browsers(mut request: Request, next: Next) -> Response {
+    let headers = request.headers_mut();
+    if !headers.contains_key("sec-fetch-site") && headers.get(header::ORIGIN).is_some_and(|origin| origin == "null") {
+        headers.remove(header::ORIGIN);
+    }
+    next.run(request).await
 }
 
 /// Puts a page in the place of the empty answer with which [`CsrfLayer`] refuses a form.

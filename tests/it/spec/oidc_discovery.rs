@@ -1,1 +1,120 @@
-//! See the module.
+//! OpenID Connect Discovery 1.0 and RFC 8414; the key set of RFC 7517.
+
+use axum::body::Body;
+use axum::http::Request;
+use keystead::domain::{ClientMetadata, SigningAlgorithm};
+use serde_json::{Value, json};
+
+use crate::support::{ISSUER, Scene, TestApp};
+
+const ADDRESSES: [&str; 2] = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"];
+
+#[tokio::test]
+async fn section_3_the_document_says_exactly_what_works() {
+    let app = TestApp::start().await;
+    app.api().await;
+    let document = app.get(ADDRESSES[0]).await.json();
+    let expected = json!({
+        "issuer": "https://id.example",
+        "authorization_endpoint": "https://id.example/oauth2/authorize",
+        "token_endpoint": "https://id.example/oauth2/token",
+        "userinfo_endpoint": "https://id.example/oauth2/userinfo",
+        "jwks_uri": "https://id.example/oauth2/jwks",
+        "introspection_endpoint": "https://id.example/oauth2/introspect",
+        "revocation_endpoint": "https://id.example/oauth2/revoke",
+        "end_session_endpoint": "https://id.example/oauth2/end_session",
+        "scopes_supported": ["openid", "profile", "email", "address", "phone", "offline_access", "api:read", "api:write"],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256", "ES256", "PS256", "EdDSA"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "code_challenge_methods_supported": ["S256"],
+        "claim_types_supported": ["normal"],
+        "claims_supported": document["claims_supported"],
+        "claims_parameter_supported": false,
+        "request_parameter_supported": false,
+        "request_uri_parameter_supported": false,
+        "acr_values_supported": ["urn:keystead:acr:password"],
+        "ui_locales_supported": ["en"],
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "authorization_response_iss_parameter_supported": true,
+    });
+    assert_eq!(document, expected);
+}
+
+#[tokio::test]
+async fn section_4_protocol_40_the_issuer_is_the_address_without_the_well_known_suffix() {
+    let app = TestApp::start().await;
+    for address in ADDRESSES {
+        let answer = app.get(address).await;
+        assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "application/json"));
+        assert_eq!(answer.header("cache-control"), "public, max-age=300");
+        let document = answer.json();
+        assert_eq!(document["issuer"], ISSUER);
+        for (name, value) in document.as_object().unwrap() {
+            if name.ends_with("_endpoint") || name == "jwks_uri" {
+                assert!(value.as_str().unwrap().starts_with("https://id.example/"), "{name}");
+            }
+        }
+        for claim in ["sub", "iss", "auth_time", "email", "name", "address"] {
+            assert!(document["claims_supported"].as_array().unwrap().contains(&json!(claim)), "{claim}");
+        }
+    }
+    assert_eq!(app.get(ADDRESSES[0]).await.body, app.get(ADDRESSES[1]).await.body);
+}
+
+#[tokio::test]
+async fn section_3_every_advertised_endpoint_is_there() {
+    let app = TestApp::start().await;
+    let document = app.get(ADDRESSES[0]).await.json();
+    let endpoints =
+        document.as_object().unwrap().iter().filter(|(name, _)| name.ends_with("_endpoint") || *name == "jwks_uri");
+    let paths: Vec<&str> = endpoints.map(|(_, url)| url.as_str().unwrap().strip_prefix(ISSUER).unwrap()).collect();
+    assert_eq!(paths.len(), 7, "{paths:?}");
+    for path in paths {
+        let request = Request::options(path).body(Body::empty()).unwrap();
+        assert_ne!(app.send(request).await.status, 404, "{path}");
+        assert_ne!(app.get(path).await.status, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn section_3_scopes_of_apis_are_advertised_and_those_of_the_admin_api_are_not() {
+    let app = TestApp::start().await;
+    let scopes = async || app.get(ADDRESSES[0]).await.json()["scopes_supported"].clone();
+    assert!(!scopes().await.to_string().contains("keystead"));
+    assert!(scopes().await.as_array().unwrap().contains(&json!("openid")));
+    app.resource_server("https://new.example", "new:read", SigningAlgorithm::Es256, &[]).await;
+    assert!(scopes().await.as_array().unwrap().contains(&json!("new:read")), "without a restart");
+}
+
+#[tokio::test]
+async fn protocol_37_every_id_token_names_a_published_key() {
+    for &algorithm in SigningAlgorithm::ALL {
+        let mut scene =
+            Scene::with(|metadata| ClientMetadata { id_token_signed_response_alg: algorithm, ..metadata }).await;
+        let tokens = scene.tokens().await;
+        let set = scene.app.get("/oauth2/jwks").await.json();
+        for jose in [tokens.jose("id_token"), scene.refreshed(&tokens).await.jose("id_token")] {
+            let named: Vec<&Value> =
+                set["keys"].as_array().unwrap().iter().filter(|key| key["kid"] == jose["kid"]).collect();
+            assert_eq!(named.len(), 1, "{jose}");
+            assert_eq!((&named[0]["alg"], &jose["alg"]), (&json!(algorithm.as_str()), &json!(algorithm.as_str())));
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_key_set_may_be_kept_as_long_as_a_new_key_waits() {
+    let app = TestApp::start().await;
+    let answer = app.get("/oauth2/jwks").await;
+    assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "application/json"));
+    assert_eq!(answer.header("cache-control"), "public, max-age=300");
+    assert_eq!(app.get("/oauth2/jwks").await.body, answer.body, "the same bytes each time");
+    let post = app.post("/oauth2/jwks", &[]).await;
+    assert_eq!((post.status.as_u16(), post.header("allow")), (405, "GET,HEAD"));
+}

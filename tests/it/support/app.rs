@@ -54,7 +54,7 @@ fn policy() -> Policy {
     }
 }
 
-fn cold_engine(database_url: &str, clock: Clock, policy: Policy) -> SharedEngine {
+fn cold_engine(database_url: &str, clock: Clock, encryption_keys: KeyEncryptionKeys, policy: Policy) -> SharedEngine {
     let random = Random::system();
     let quick = HashParams { memory_kib: 64, iterations: 1, parallelism: 1 };
     Arc::new(Engine {
@@ -62,8 +62,7 @@ fn cold_engine(database_url: &str, clock: Clock, policy: Policy) -> SharedEngine
         clock,
         passwords: PasswordPool::start(quick, 1, 64, random.clone()).unwrap(),
         random,
-        encryption_keys: KeyEncryptionKeys::new("k1".into(), SecretBytes::new(ENCRYPTION_KEY.to_vec()), Vec::new())
-            .unwrap(),
+        encryption_keys,
         snapshots: Snapshots::empty(),
         policy,
     })
@@ -83,9 +82,18 @@ fn http_options() -> HttpOptions {
 /// Puts keys into a database that began a while before the tests' clock, and before that of the machine.
 pub async fn make_keys(database_url: &str) {
     let clock = Clock::manual(Timestamp::from_unix_timestamp(1_795_000_000).unwrap());
-    let engine = cold_engine(database_url, clock, policy());
+    let engine = cold_engine(database_url, clock, usual_encryption_keys(), policy());
     engine.maintain_keys().await.unwrap();
     engine.store.close().await;
+}
+
+/// When every test begins.
+fn start_of_time() -> Clock {
+    Clock::manual(Timestamp::from_unix_timestamp(1_800_000_000).unwrap())
+}
+
+fn usual_encryption_keys() -> KeyEncryptionKeys {
+    KeyEncryptionKeys::new("k1".into(), SecretBytes::new(ENCRYPTION_KEY.to_vec()), Vec::new()).unwrap()
 }
 
 impl TestApp {
@@ -94,26 +102,45 @@ impl TestApp {
         Self::start_with(|_| {}).await
     }
 
+    /// The same with keys that were made at this very moment.
+    pub async fn start_with_new_keys() -> Self {
+        let url = database::empty().await;
+        let store = database::store(&url);
+        store.migrate().await.unwrap();
+        store.close().await;
+        Self::over(url, start_of_time(), usual_encryption_keys(), |_| {}).await
+    }
+
     /// The same with other decisions of the operator.
     pub async fn start_with(change: impl FnOnce(&mut Policy)) -> Self {
         let url = database::fresh().await;
-        Self::over(url, Clock::manual(Timestamp::from_unix_timestamp(1_800_000_000).unwrap()), change).await
+        Self::over(url, start_of_time(), usual_encryption_keys(), change).await
     }
 
     /// Another replica over the same database, with the same clock.
     pub async fn replica(&self) -> Self {
-        Self::over(self.database_url.clone(), self.clock.clone(), |_| {}).await
+        self.replica_under(usual_encryption_keys()).await
+    }
+
+    /// Another replica that knows other key-encryption keys.
+    pub async fn replica_under(&self, encryption_keys: KeyEncryptionKeys) -> Self {
+        Self::over(self.database_url.clone(), self.clock.clone(), encryption_keys, |_| {}).await
     }
 
     /// A server over this database that goes by the machine's clock, as a real process beside it does.
     pub async fn beside(database_url: &str) -> Self {
-        Self::over(database_url.to_owned(), Clock::System, |_| {}).await
+        Self::over(database_url.to_owned(), Clock::System, usual_encryption_keys(), |_| {}).await
     }
 
-    async fn over(database_url: String, clock: Clock, change: impl FnOnce(&mut Policy)) -> Self {
+    async fn over(
+        database_url: String,
+        clock: Clock,
+        encryption_keys: KeyEncryptionKeys,
+        change: impl FnOnce(&mut Policy),
+    ) -> Self {
         let mut policy = policy();
         change(&mut policy);
-        let engine = cold_engine(&database_url, clock.clone(), policy);
+        let engine = cold_engine(&database_url, clock.clone(), encryption_keys, policy);
         engine.maintain_keys().await.unwrap();
         engine.reload_all().await.unwrap();
         let options = http_options();
@@ -138,7 +165,10 @@ impl TestApp {
 
     /// The admin listener of a process that has not read anything from its database yet.
     pub fn before_the_first_load(&self) -> Router {
-        admin_router(cold_engine(&self.database_url, self.clock.clone(), policy()), &http_options())
+        admin_router(
+            cold_engine(&self.database_url, self.clock.clone(), usual_encryption_keys(), policy()),
+            &http_options(),
+        )
     }
 
     /// Sends a request to the public listener.

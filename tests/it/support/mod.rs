@@ -1,22 +1,31 @@
 //! What every test stands on.
 
+mod administration;
 mod app;
 mod browser;
 pub mod database;
 mod fixtures;
 mod gallery;
+mod jwt;
 mod operator;
 mod page;
 mod people;
 pub mod process;
+mod race;
 mod relying_party;
+mod scene;
+mod sql;
 pub mod tcp;
 mod wire;
 
+pub use administration::operator;
 pub use app::{ENCRYPTION_KEY, ISSUER, TestApp, send};
 pub use browser::Browser;
 pub use fixtures::{ClientFixture, PASSWORD, web_metadata};
 pub use gallery::every_page;
-pub use operator::operator;
+pub use jwt::{Es256, compact, jwks, jwt_part, verify};
+pub use operator::Operator;
+pub use race::at_once;
 pub use relying_party::{RelyingParty, Tokens, VERIFIER, param};
+pub use scene::{EMAIL, Scene};
 pub use wire::{Answer, basic, form};

@@ -1,67 +1,94 @@
-//! What an operator does while people sign in.
+//! What an operator does to people, clients and keys.
 
-use axum::body::Body;
-use axum::http::{Request, header};
-use keystead::domain::{Actor, ClientId, ClientMetadata, GrantType, Origin, Scope, UserId};
-use keystead::flows::admin::clients::{self, ClientDraft};
-use keystead::flows::admin::{Caller, PageRequest, live_access, users};
-use serde_json::Value;
+use keystead::domain::{
+    Actor, ClientId, ClientMetadata, GrantId, KeyAlgorithm, KeyRecord, Kid, Origin, Secret, SecretId, SessionId, UserId,
+};
+use keystead::flows::admin::clients::ClientDraft;
+use keystead::flows::admin::{self, Caller};
 
-use super::{Answer, TestApp};
+use super::TestApp;
 
-/// Somebody at the command line.
-pub fn operator() -> Caller {
+/// Somebody at the command line of one replica.
+pub struct Operator<'a>(pub &'a TestApp);
+
+fn caller() -> Caller {
     Caller { actor: Actor::Cli, origin: Origin::default() }
 }
 
-impl TestApp {
-    /// Changes a client.
-    pub async fn change_client(&self, id: &str, change: impl FnOnce(&mut ClientDraft)) {
+impl Operator<'_> {
+    pub async fn lock(&self, user: UserId) {
+        admin::users::lock(&self.0.engine, user, &caller()).await.unwrap();
+    }
+
+    pub async fn unlock(&self, user: UserId) {
+        admin::users::unlock(&self.0.engine, user, &caller()).await.unwrap();
+    }
+
+    pub async fn delete_user(&self, user: UserId) {
+        admin::users::delete(&self.0.engine, user, &caller()).await.unwrap();
+    }
+
+    pub async fn sign_out_everywhere(&self, user: UserId) {
+        admin::users::sign_out(&self.0.engine, user, &caller()).await.unwrap();
+    }
+
+    pub async fn change_password(&self, user: UserId, password: &str) {
+        admin::users::set_password(&self.0.engine, user, Secret::new(password.into()), &caller()).await.unwrap();
+    }
+
+    pub async fn end_session(&self, session: &str) {
+        let session = SessionId(session.parse().unwrap());
+        admin::live_access::end_session(&self.0.engine, session, &caller()).await.unwrap();
+    }
+
+    /// Ends the grant behind an access token.
+    pub async fn end_grant_of(&self, access_token: &str) {
+        let jti = super::jwt_part(access_token, 1)["jti"].as_str().unwrap().to_owned();
+        let grant = GrantId(jti.split('.').next().unwrap().parse().unwrap());
+        admin::live_access::end_grant(&self.0.engine, grant, &caller()).await.unwrap();
+    }
+
+    /// Changes what is registered about a client.
+    pub async fn change_client(&self, id: &str, change: impl FnOnce(&mut ClientMetadata)) {
+        self.draft(id, |draft| change(&mut draft.metadata)).await;
+    }
+
+    /// Switches a client off or on.
+    pub async fn disable_client(&self, id: &str, disabled: bool) {
+        self.draft(id, |draft| draft.disabled = disabled).await;
+    }
+
+    async fn draft(&self, id: &str, change: impl FnOnce(&mut ClientDraft)) {
+        let id = ClientId::parse(id).unwrap();
         let change = |mut draft: ClientDraft| {
             change(&mut draft);
             Ok(draft)
         };
-        clients::update(&self.engine, &ClientId::parse(id).unwrap(), change, &operator()).await.unwrap();
+        admin::clients::update(&self.0.engine, &id, change, &caller()).await.unwrap();
     }
 
-    /// Locks an account.
-    pub async fn lock(&self, user: UserId) {
-        users::lock(&self.engine, user, &operator()).await.unwrap();
+    pub async fn delete_client(&self, id: &str) {
+        admin::clients::delete(&self.0.engine, &ClientId::parse(id).unwrap(), &caller()).await.unwrap();
     }
 
-    /// How many live grants a person gave.
-    pub async fn grants(&self, user: UserId) -> usize {
-        live_access::grants(&self.engine, user, PageRequest { after: None, limit: 100 }).await.unwrap().items.len()
+    /// Gives a client another secret.
+    pub async fn add_secret(&self, id: &str) -> (SecretId, String) {
+        let added = admin::clients::add_secret(&self.0.engine, &ClientId::parse(id).unwrap(), &caller()).await;
+        let (stored, secret) = added.unwrap_or_else(|error| panic!("{error:?}"));
+        (stored.id, secret.expose().to_owned())
     }
 
-    /// How many live sessions a person has.
-    pub async fn sessions(&self, user: UserId) -> usize {
-        live_access::sessions(&self.engine, user, PageRequest { after: None, limit: 100 }).await.unwrap().items.len()
+    pub async fn remove_secret(&self, id: &str, secret: SecretId) {
+        admin::clients::remove_secret(&self.0.engine, &ClientId::parse(id).unwrap(), secret, &caller()).await.unwrap();
     }
 
-    /// Makes a client that may administer, and gives the `Authorization` header of its token.
-    pub async fn administrator(&self) -> String {
-        let metadata = ClientMetadata {
-            grant_types: vec![GrantType::ClientCredentials],
-            scope: Scope::parse("keystead:admin").unwrap(),
-            ..ClientMetadata::default()
-        };
-        let client = self.client("administrator", metadata).await;
-        let answer = self.post_as(
-            "/oauth2/token",
-            client.pair(),
-            &[("grant_type", "client_credentials"), ("scope", "keystead:admin")],
-        );
-        format!("Bearer {}", answer.await.json()["access_token"].as_str().unwrap())
+    /// Makes the successor of one key.
+    pub async fn rotate(&self, algorithm: KeyAlgorithm) -> KeyRecord {
+        let mut pending = admin::keys::rotate(&self.0.engine, Some(algorithm), &caller()).await.unwrap();
+        pending.pop().unwrap()
     }
 
-    /// Posts JSON to the admin API.
-    pub async fn post_admin(&self, path: &str, authorization: &str, body: &Value) -> Answer {
-        let request = Request::post(path)
-            .header(header::AUTHORIZATION, authorization)
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Body::from(body.to_string()))
-            .unwrap();
-        self.send_admin(request).await
+    pub async fn revoke_key(&self, kid: Kid) {
+        admin::keys::revoke(&self.0.engine, kid, &caller()).await.unwrap();
     }
 }

@@ -1,16 +1,16 @@
 //! A relying party: builds authorization requests with PKCE, redeems codes, refreshes.
 
-use base64::Engine as _;
 use keystead::crypto::s256_challenge;
 use serde_json::Value;
 use url::Url;
 
-use super::{Answer, Browser, ClientFixture, TestApp};
+use super::{Answer, Browser, ClientFixture, TestApp, jwt_part};
 
 /// A verifier for tests that need no other.
 pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 /// A client application and the person in front of it.
+#[derive(Clone)]
 pub struct RelyingParty {
     pub client: ClientFixture,
     pub public: bool,
@@ -23,6 +23,12 @@ pub struct RelyingParty {
 pub struct Tokens(pub Value);
 
 impl Tokens {
+    /// Of an answer that must be a success.
+    pub fn of(answer: &Answer) -> Self {
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        Self(answer.json())
+    }
+
     pub fn text(&self, name: &str) -> &str {
         self.0[name].as_str().unwrap_or_default()
     }
@@ -44,12 +50,6 @@ impl Tokens {
     pub fn jose(&self, name: &str) -> Value {
         jwt_part(self.text(name), 0)
     }
-}
-
-fn jwt_part(jwt: &str, part: usize) -> Value {
-    let text = jwt.split('.').nth(part).unwrap_or_default();
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).unwrap();
-    serde_json::from_slice(&bytes).unwrap_or_default()
 }
 
 impl RelyingParty {

@@ -68,6 +68,8 @@ async fn security_13_what_browsers_really_send_from_our_pages_is_accepted() {
     // A page with Referrer-Policy: no-referrer posts with the origin null; Sec-Fetch-Site tells that it is ours.
     for headers in [
         &[("sec-fetch-site", "same-origin"), ("origin", "null")][..],
+        // A browser from before Sec-Fetch-Site.
+        &[("origin", "null")],
         &[("sec-fetch-site", "same-origin"), ("origin", "https://id.example")],
         &[("sec-fetch-site", "none")],
         &[("origin", "https://id.example")],

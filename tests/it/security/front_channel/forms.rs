@@ -159,7 +159,7 @@ async fn security_13_a_form_that_another_site_posts_is_refused_even_with_the_rig
         &[("sec-fetch-site", "cross-site"), ("origin", "https://id.example")],
         &[("sec-fetch-site", "nonsense")],
         &[("origin", "https://evil.example")],
-        &[("origin", "null")],
+        &[("sec-fetch-site", "cross-site"), ("origin", "null")],
         &[("origin", "https://id.example.evil.example")],
         &[("origin", "https://id.example:444")],
     ] {
