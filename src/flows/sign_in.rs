@@ -12,6 +12,8 @@ use super::{Engine, InternalError};
 
 /// The longest password that is hashed; more is refused before any work.
 const LONGEST_PASSWORD: usize = 4096;
+/// The purpose of the key for names without an account.
+const NOBODY: &str = "name without account";
 
 /// What the sign-in form says.
 pub struct Credentials {
@@ -92,10 +94,16 @@ impl Engine {
     }
 
     /// Under which key failures are counted: the account and, in a browser that signed in there before, its device. So a stranger who
-    /// guesses cannot lock the owner out of a known browser. Names without an account share 65,536 keys.
+    /// guesses cannot lock the owner out of a known browser. Names without an account share about a million keys, so that nobody can
+    /// make the table grow without limit.
     fn failure_key(&self, browser: &Browser, identifier: &str, user: Option<UserId>) -> Result<Vec<u8>, InternalError> {
         let Some(user) = user else {
-            return Ok(crypto::sha256(identifier.as_bytes())[..2].to_vec());
+            // Under a secret key: a stranger who could compute which names share a key would exhaust one of them, and see by the
+            // answer for the other that it has no account either (SECURITY 53).
+            let keyring = self.snapshots.keyring()?;
+            let tag = crypto::mac_tag(&keyring, NOBODY, &[identifier.as_bytes()], self.clock.now());
+            let [a, b, c, ..] = crypto::sha256(tag.ok_or(InternalError::NoKey("HMAC-SHA256"))?.as_bytes());
+            return Ok(vec![a & 0x0F, b, c]);
         };
         let mut key = user.0.as_bytes().to_vec();
         if let Some(device) = self.known_device(browser, user)? {

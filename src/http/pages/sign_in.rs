@@ -30,7 +30,10 @@ pub(in crate::http) async fn authorize(
     BrowserParams(params): BrowserParams,
 ) -> Response {
     let browser = cookies::browser(&public.engine, &headers);
-    if let Some(again) = again_by_get(&method, AUTHORIZE, &params, &browser) {
+    // Where a page comes next, its GET brings the cookies; only a silent request would be answered without them.
+    if params.one("prompt").is_ok_and(|prompt| prompt == Some("none"))
+        && let Some(again) = again_by_get(&method, AUTHORIZE, &params, &browser)
+    {
         return again;
     }
     match authorize::begin(&public.engine, &params, &browser).await {

@@ -19,6 +19,9 @@ use tower::ServiceExt as _;
 use super::{Answer, basic, database, form};
 
 pub const ISSUER: &str = "https://id.example";
+/// Encrypts the keys in the test's database, under the id `k1`.
+pub const ENCRYPTION_KEY: [u8; 32] =
+    *b"v\xe1\x1d\x94K\x07z\xb3.\xd5i\x80\xfc\x12Q\xc8`\xaf9\x03\xe7X\x9a$\xbd\x41o\xf6\x0b\x83-\xd2";
 
 /// One replica of the server; dropping it stops its jobs.
 pub struct TestApp {
@@ -51,6 +54,40 @@ fn policy() -> Policy {
     }
 }
 
+fn cold_engine(database_url: &str, clock: Clock, policy: Policy) -> SharedEngine {
+    let random = Random::system();
+    let quick = HashParams { memory_kib: 64, iterations: 1, parallelism: 1 };
+    Arc::new(Engine {
+        store: database::store(database_url),
+        clock,
+        passwords: PasswordPool::start(quick, 1, 64, random.clone()).unwrap(),
+        random,
+        encryption_keys: KeyEncryptionKeys::new("k1".into(), SecretBytes::new(ENCRYPTION_KEY.to_vec()), Vec::new())
+            .unwrap(),
+        snapshots: Snapshots::empty(),
+        policy,
+    })
+}
+
+fn http_options() -> HttpOptions {
+    HttpOptions {
+        trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+        max_body_bytes: 65_536,
+        request_timeout: Duration::from_secs(20),
+        sign_ins_per_source_per_minute: 10_000,
+        demo: true,
+        hsts: true,
+    }
+}
+
+/// Puts keys into a database that began a while before the tests' clock, and before that of the machine.
+pub async fn make_keys(database_url: &str) {
+    let clock = Clock::manual(Timestamp::from_unix_timestamp(1_795_000_000).unwrap());
+    let engine = cold_engine(database_url, clock, policy());
+    engine.maintain_keys().await.unwrap();
+    engine.store.close().await;
+}
+
 impl TestApp {
     /// A server with a database of its own; its clock stands still until the test moves it.
     pub async fn start() -> Self {
@@ -68,30 +105,18 @@ impl TestApp {
         Self::over(self.database_url.clone(), self.clock.clone(), |_| {}).await
     }
 
+    /// A server over this database that goes by the machine's clock, as a real process beside it does.
+    pub async fn beside(database_url: &str) -> Self {
+        Self::over(database_url.to_owned(), Clock::System, |_| {}).await
+    }
+
     async fn over(database_url: String, clock: Clock, change: impl FnOnce(&mut Policy)) -> Self {
         let mut policy = policy();
         change(&mut policy);
-        let random = Random::system();
-        let quick = HashParams { memory_kib: 64, iterations: 1, parallelism: 1 };
-        let engine = Arc::new(Engine {
-            store: database::store(&database_url),
-            clock: clock.clone(),
-            passwords: PasswordPool::start(quick, 1, 64, random.clone()).unwrap(),
-            random,
-            encryption_keys: KeyEncryptionKeys::new("k1".into(), SecretBytes::new(vec![7; 32]), Vec::new()).unwrap(),
-            snapshots: Snapshots::empty(),
-            policy,
-        });
+        let engine = cold_engine(&database_url, clock.clone(), policy);
         engine.maintain_keys().await.unwrap();
         engine.reload_all().await.unwrap();
-        let options = HttpOptions {
-            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
-            max_body_bytes: 65_536,
-            request_timeout: Duration::from_secs(20),
-            sign_ins_per_source_per_minute: 10_000,
-            demo: true,
-            hsts: true,
-        };
+        let options = http_options();
         Self {
             public: public_router(Arc::clone(&engine), &options),
             admin: admin_router(Arc::clone(&engine), &options),
@@ -100,6 +125,20 @@ impl TestApp {
             clock,
             database_url,
         }
+    }
+
+    /// The same server behind other HTTP options.
+    pub fn with_http(mut self, change: impl FnOnce(&mut HttpOptions)) -> Self {
+        let mut options = http_options();
+        change(&mut options);
+        self.public = public_router(Arc::clone(&self.engine), &options);
+        self.admin = admin_router(Arc::clone(&self.engine), &options);
+        self
+    }
+
+    /// The admin listener of a process that has not read anything from its database yet.
+    pub fn before_the_first_load(&self) -> Router {
+        admin_router(cold_engine(&self.database_url, self.clock.clone(), policy()), &http_options())
     }
 
     /// Sends a request to the public listener.
@@ -140,7 +179,8 @@ impl TestApp {
     }
 }
 
-async fn send(router: &Router, mut request: Request<Body>) -> Answer {
+/// Sends a request to a router, by default as a stranger.
+pub async fn send(router: &Router, mut request: Request<Body>) -> Answer {
     let peer: std::net::SocketAddr = "192.0.2.1:40000".parse().unwrap();
     request.extensions_mut().get_or_insert_with(|| ConnectInfo(peer));
     Answer::read(router.clone().oneshot(request).await.unwrap()).await

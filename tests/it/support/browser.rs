@@ -15,12 +15,17 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Sends a request with the cookies and keeps the new ones.
-    pub async fn send(&mut self, app: &TestApp, mut request: Request<Body>) -> Answer {
+    fn with_cookies(&self, mut request: Request<Body>) -> Request<Body> {
         let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         if !cookies.is_empty() {
             request.headers_mut().insert(header::COOKIE, cookies.join("; ").parse().unwrap());
         }
+        request
+    }
+
+    /// Sends a request with the cookies and keeps the new ones.
+    pub async fn send(&mut self, app: &TestApp, request: Request<Body>) -> Answer {
+        let request = self.with_cookies(request);
         let answer = app.send(request).await;
         self.keep_cookies(&answer);
         answer
@@ -60,14 +65,19 @@ impl Browser {
         answer
     }
 
-    /// Posts the form of a page with further or other values.
-    pub async fn submit(&mut self, app: &TestApp, page: &Answer, path: &str, values: &[(&str, &str)]) -> Answer {
+    /// The form of a page with further or other values, ready to be sent.
+    pub fn filled_in(&self, page: &Answer, path: &str, values: &[(&str, &str)]) -> Request<Body> {
         let hidden = hidden_fields(&page.body);
         let mut fields: Vec<(&str, &str)> =
             hidden.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         fields.retain(|(name, _)| !values.iter().any(|(other, _)| other == name));
         fields.extend_from_slice(values);
-        let answer = self.send(app, form(path, &fields)).await;
+        self.with_cookies(form(path, &fields))
+    }
+
+    /// Posts the form of a page with further or other values.
+    pub async fn submit(&mut self, app: &TestApp, page: &Answer, path: &str, values: &[(&str, &str)]) -> Answer {
+        let answer = self.send(app, self.filled_in(page, path, values)).await;
         self.follow(app, answer).await
     }
 

@@ -2,15 +2,18 @@
 
 mod app;
 mod browser;
-mod database;
+pub mod database;
 mod fixtures;
 mod gallery;
 mod operator;
 mod page;
+mod people;
+pub mod process;
 mod relying_party;
+pub mod tcp;
 mod wire;
 
-pub use app::{ISSUER, TestApp};
+pub use app::{ENCRYPTION_KEY, ISSUER, TestApp, send};
 pub use browser::Browser;
 pub use fixtures::{ClientFixture, PASSWORD, web_metadata};
 pub use gallery::every_page;
