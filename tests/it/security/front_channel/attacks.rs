@@ -145,13 +145,13 @@ async fn security_63_a_sign_in_that_a_lock_or_a_new_password_overtakes_makes_no_
     let lock = async {
         users::lock(&app.engine, user, &operator()).await.unwrap();
     };
-    assert_eq!(overtaken(&app, user, lock).await.status, 401);
+    assert_eq!(overtaken(&app, user, Box::pin(lock)).await.status, 401);
     users::unlock(&app.engine, user, &operator()).await.unwrap();
     let change = async {
         let password = Secret::new("another long enough password".into());
         users::set_password(&app.engine, user, password, &operator()).await.unwrap();
     };
-    assert_eq!(overtaken(&app, user, change).await.status, 401);
+    assert_eq!(overtaken(&app, user, Box::pin(change)).await.status, 401);
     assert_eq!(app.sessions(user).await, 0);
     let nothing = async {};
     users::unlock(&app.engine, user, &operator()).await.unwrap();
