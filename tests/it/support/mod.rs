@@ -1,5 +1,6 @@
 //! What every test stands on.
 
+mod admin;
 mod app;
 mod browser;
 mod database;
@@ -7,6 +8,7 @@ mod fixtures;
 mod relying_party;
 mod wire;
 
+pub use admin::{AdminApi, encode};
 pub use app::{ISSUER, TestApp};
 pub use browser::Browser;
 pub use fixtures::{ClientFixture, PASSWORD};
