@@ -9,7 +9,7 @@ use crate::flows::{InternalError, SharedEngine};
 use crate::store::housekeeping;
 use crate::telemetry;
 
-/// Ended grants and sessions are kept this long, so that their clients and people can be told why.
+/// Grants and sessions are kept this long after they expired, so that their clients and people can be told why.
 const KEEP_ENDED: Span = Span::days(1);
 /// A count of failed sign-ins is forgotten this long after the last failure.
 const KEEP_FAILURES: Span = Span::days(2);

@@ -29,7 +29,7 @@ pub struct Audience {
 /// cannot use it elsewhere (RFC 8707 §2, RFC 9700 §2.3).
 ///
 /// # Errors
-/// `invalid_target`: an unknown resource, or resource servers that want different signatures.
+/// `invalid_target`: an unknown resource, one of which the scope holds nothing, or resource servers that want different signatures.
 /// `invalid_scope`: a scope token of a resource server that was not asked for.
 pub fn judge(
     issuer: &str,
@@ -52,6 +52,12 @@ pub fn judge(
         let server = server
             .as_ref()
             .ok_or_else(|| invalid_target(format!("No resource server with audience {resource} is registered.")))?;
+        // Without this, a client could get a token for an API of which it may use nothing, and trick one that looks at `aud` only.
+        if !server.scope.is_empty() && server.scope.intersection(scope).is_empty() {
+            let sentence =
+                format!("The scope holds nothing of {resource}; ask for at least one of its scopes: {}.", server.scope);
+            return Err(invalid_target(sentence));
+        }
         servers.push(Arc::clone(server));
     }
     if let Some(foreign) = by_scope.iter().find(|server| !resources.contains(&server.audience)) {
@@ -120,8 +126,12 @@ mod tests {
             judge(ISSUER, &scope, &[Arc::clone(&api)], &["https://x.example".to_owned()], &[None]).unwrap_err();
         assert_eq!(unknown.code, ErrorCode::InvalidTarget);
         let other = server("https://other.example", "o", SigningAlgorithm::Es256);
-        let foreign = judge(ISSUER, &scope, &[api], &["https://other.example".to_owned()], &[Some(other)]).unwrap_err();
-        assert_eq!(foreign.code, ErrorCode::InvalidScope);
+        let foreign = judge(ISSUER, &scope, &[Arc::clone(&api)], &["https://other.example".to_owned()], &[Some(other)])
+            .unwrap_err();
+        assert_eq!(foreign.code, ErrorCode::InvalidTarget);
+        let nothing =
+            judge(ISSUER, &Scope::parse("openid").unwrap(), &[], &resources, &[Some(Arc::clone(&api))]).unwrap_err();
+        assert_eq!(nothing.code, ErrorCode::InvalidTarget);
     }
 
     #[test]

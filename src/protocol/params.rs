@@ -60,6 +60,12 @@ impl Params {
         self.values.iter().filter(move |(n, value)| n == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
+    /// The same parameters as the query of an address.
+    #[must_use]
+    pub fn to_query(&self) -> String {
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.values).finish()
+    }
+
     /// Refuses a request in which any parameter but `resource` occurs twice, known to us or not.
     ///
     /// # Errors
