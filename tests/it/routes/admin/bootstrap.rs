@@ -59,8 +59,8 @@ async fn security_74_of_bootstraps_at_the_same_moment_one_wins() {
 #[tokio::test]
 async fn security_74_a_bootstrap_that_fails_is_not_used_up() {
     let app = TestApp::start().await;
-    app.client("taken", keystead::domain::ClientMetadata::default()).await;
-    assert!(matches!(bootstrap(&app, "taken").await, Err(AdminError::Conflict(_))));
+    app.web_client().await;
+    assert!(matches!(bootstrap(&app, "web").await, Err(AdminError::Conflict(_))));
     assert!(bootstrap(&app, "free").await.is_ok());
 }
 

@@ -91,7 +91,7 @@ async fn security_73_grants_and_response_types_go_together_or_are_refused_at_reg
     let cases = vec![
         (grants(json!(["password"])), "grant_types[0]", "authorization_code"),
         (grants(json!(["authorization_code", "implicit"])), "grant_types[1]", "authorization_code"),
-        (grants(json!([])), "grant_types", "name at least one"),
+        (public(json!({ "grant_types": [], "redirect_uris": [] })), "grant_types", "add authorization_code"),
         (grants(json!(["refresh_token"])), "grant_types", "add authorization_code"),
         (grants(json!(["client_credentials", "refresh_token"])), "grant_types", "add authorization_code"),
         (grants(json!(["authorization_code", "authorization_code"])), "grant_types", "remove the second"),
@@ -129,9 +129,16 @@ async fn security_73_a_client_uses_only_the_grants_that_it_is_registered_for() {
     let ask = [("grant_type", "client_credentials")];
     let answer = app.post_as("/oauth2/token", client.pair(), &ask).await;
     assert_eq!(answer.error(), "unauthorized_client");
-    let grants = json!({ "grant_types": ["authorization_code", "client_credentials"], "scope": "" });
+    let grants = json!({ "grant_types": ["authorization_code", "client_credentials"] });
     admin.change(&format!("/clients/{}", client.id), grants).await;
-    assert_eq!(app.post_as("/oauth2/token", client.pair(), &ask).await.status, 200);
+    assert_eq!(
+        app.post_as("/oauth2/token", client.pair(), &ask).await.error(),
+        "invalid_scope",
+        "it may, but has no scope"
+    );
+    admin.change(&format!("/clients/{}", client.id), json!({ "grant_types": ["client_credentials"] })).await;
+    let codes = [("grant_type", "authorization_code"), ("code", "x")];
+    assert_eq!(app.post_as("/oauth2/token", client.pair(), &codes).await.error(), "unauthorized_client");
 }
 
 #[tokio::test]

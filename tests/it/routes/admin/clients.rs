@@ -65,14 +65,40 @@ async fn section_8_what_is_left_out_or_null_has_the_defaults_of_rfc_7591() {
             )
             .await,
     ];
-    for mut created in answers {
+    let [created, with_nulls] = answers.map(|mut created| {
         assert!(created["client_id"].as_str().unwrap().starts_with("kc_"), "{created}");
         assert!(created["client_secret"].as_str().unwrap().starts_with("kss_"), "{created}");
         for own in ["client_id", "client_secret", "client_secrets"] {
             created.as_object_mut().unwrap().remove(own);
         }
-        insta::assert_json_snapshot!(created, @r#""#);
+        created
+    });
+    assert_eq!(created, with_nulls);
+    insta::assert_json_snapshot!(created, @r#"
+    {
+      "application_type": "web",
+      "client_id_issued_at": 1800000000,
+      "client_name": "Web",
+      "client_secret_expires_at": 0,
+      "disabled": false,
+      "grant_types": [
+        "authorization_code"
+      ],
+      "id_token_signed_response_alg": "RS256",
+      "post_logout_redirect_uris": [],
+      "redirect_uris": [
+        "https://rp.example/cb"
+      ],
+      "require_pkce": true,
+      "response_types": [
+        "code"
+      ],
+      "scope": "",
+      "skip_consent": false,
+      "token_endpoint_auth_method": "client_secret_basic",
+      "updated_at": "2027-01-15T08:00:00Z"
     }
+    "#);
 }
 
 #[tokio::test]

@@ -70,7 +70,7 @@ async fn section_8_clients_that_come_and_go_meanwhile_disturb_no_walk() {
     let second = admin.show(&next(path, &first).unwrap()).await;
     assert_eq!(names(&first, "client_id"), ["c0000", "c0010", "c0020", "c0030", "c0040"]);
     assert_eq!(names(&second, "client_id"), ["c0045", "c0050", "c0070", "c0080", "c0090"]);
-    let insert = register(&admin, (0..40).map(|number| number * 3 + 1));
+    let insert = register(&admin, (0..40).map(|number| number * 10 + 7));
     let (walked, ()) = tokio::join!(walk(&admin, path, "client_id"), insert);
     let walked = walked.concat();
     assert!(walked.is_sorted_by(|one, other| one < other), "{walked:?}");
@@ -184,18 +184,18 @@ async fn section_8_a_cursor_of_another_list_is_refused() {
 async fn section_8_a_filter_that_nothing_can_match_finds_nothing() {
     let app = TestApp::start().await;
     let admin = AdminApi::open(&app).await;
-    for path in [
-        "/users?email=%00",
-        "/users?email=pat%40example.com%00",
-        "/users?email=%FF",
-        "/users?email=%27%20OR%201%3D1%20--",
-        "/audit-events?subject=%00",
-        "/audit-events?name=a%00b",
-        "/audit-events?subject=%F0%9F%92%A9",
-    ] {
+    for path in ["/users?email=%FF", "/users?email=%27%20OR%201%3D1%20--", "/audit-events?subject=%F0%9F%92%A9"] {
         let answer = admin.get(path).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         assert_eq!(answer.json()["items"], json!([]), "{path}");
+    }
+    for (path, member) in [
+        ("/users?email=%00", "email"),
+        ("/users?email=pat%40example.com%00", "email"),
+        ("/audit-events?subject=%00", "subject"),
+        ("/audit-events?name=a%00b", "name"),
+    ] {
+        assert_eq!(admin.get(path).await.refused_members(), [member], "{path}");
     }
     let long = admin.get(&format!("/users?email={}", "x".repeat(20_000))).await;
     assert_eq!(long.json()["items"], json!([]));
