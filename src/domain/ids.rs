@@ -51,7 +51,8 @@ uuid_id!(
     RequestId
 );
 
-/// A client's public name (RFC 6749 §2.2): 1 to 128 printable ASCII characters without space, never in the form of a UUID.
+/// A client's public name (RFC 6749 §2.2): 1 to 128 printable ASCII characters without space, never in the form of a UUID, and
+/// neither `.` nor `..`, which no path can hold (RFC 3986 §5.2.4).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct ClientId(String);
@@ -63,7 +64,8 @@ impl ClientId {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let printable = text.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
-        let plausible = printable && (1..=128).contains(&text.len()) && Uuid::try_parse(text).is_err();
+        let addressable = !matches!(text, "." | "..");
+        let plausible = printable && (1..=128).contains(&text.len()) && addressable && Uuid::try_parse(text).is_err();
         plausible.then(|| Self(text.to_owned()))
     }
 
@@ -120,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_client_id_is_short_printable_ascii() {
-        for id in ["", "a b", "a\u{0}", "ä", "a\"", &"x".repeat(129)] {
+        for id in ["", "a b", "a\u{0}", "ä", "a\"", ".", "..", &"x".repeat(129)] {
             assert_eq!(ClientId::parse(id), None, "{id:?}");
         }
     }

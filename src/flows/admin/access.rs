@@ -42,7 +42,8 @@ impl<E: Into<InternalError>> From<E> for AccessRefused {
 /// The token does not hold, is for somebody else, or is too narrow.
 pub async fn authorize(engine: &Engine, token: &str, needed: Access) -> Result<AdminCaller, AccessRefused> {
     let claims = introspect::check_access_token(engine, token).await?.ok_or(AccessRefused::InvalidToken)?;
-    if !claims.aud.iter().any(|audience| audience == ADMIN_AUDIENCE) {
+    // RFC 9700 §2.3: a token that is for another API as well is seen there, and whoever runs that API could administer with it.
+    if claims.aud != [ADMIN_AUDIENCE] {
         return Err(AccessRefused::InvalidToken);
     }
     // RFC 9068 §5: a client's own token has the client as its subject. A token that a person gave would make everybody who

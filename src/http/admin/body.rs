@@ -36,7 +36,8 @@ impl<S: Send + Sync, T: Serialize + DeserializeOwned> FromRequest<S> for JsonBod
         if !accepted {
             return Err(Problem::unsupported_media_type("application/json"));
         }
-        read(&bytes).map(Self)
+        let (_, body) = read(&bytes)?;
+        Ok(Self(body))
     }
 }
 
@@ -48,7 +49,7 @@ impl<S: Send + Sync, T: Serialize + DeserializeOwned> FromRequest<S> for Optiona
         let bytes = bytes(request, state).await?;
         match (bytes.is_empty(), accepted) {
             (true, _) => Ok(Self(None)),
-            (false, true) => read(&bytes).map(|body| Self(Some(body))),
+            (false, true) => read(&bytes).map(|(_, body)| Self(Some(body))),
             (false, false) => Err(Problem::unsupported_media_type("application/json")),
         }
     }
@@ -70,8 +71,8 @@ impl<S: Send + Sync, T: Serialize + DeserializeOwned> FromRequest<S> for MergePa
 impl<T: Serialize + DeserializeOwned> MergePatch<T> {
     fn read(bytes: &[u8]) -> Result<Self, Problem> {
         // As a document of its own first: a merge would swallow a repeated member, and a `null` for one that does not exist.
-        read::<T>(bytes)?;
-        Ok(Self { patch: serde_json::from_slice(bytes).unwrap_or_default(), document: PhantomData })
+        let (patch, _) = read::<T>(bytes)?;
+        Ok(Self { patch, document: PhantomData })
     }
 
     /// Applies the patch.
@@ -84,9 +85,9 @@ impl<T: Serialize + DeserializeOwned> MergePatch<T> {
         serde_path_to_error::deserialize(merged).map_err(|error| vec![member_problem(&error)])
     }
 
-    /// Whether the patch says anything about this member.
-    pub fn names(&self, member: &str) -> bool {
-        self.patch.get(member).is_some()
+    /// Whether the patch says anything about the member that this JSON pointer (RFC 6901) leads to.
+    pub fn names(&self, pointer: &str) -> bool {
+        self.patch.pointer(pointer).is_some()
     }
 }
 
@@ -122,66 +123,66 @@ fn is_type(headers: &HeaderMap, accepted: &[&str]) -> bool {
     accepted.iter().any(|accepted| essence.eq_ignore_ascii_case(accepted))
 }
 
-fn read<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+/// Gives the body as it was sent and as it was understood.
+fn read<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<(Value, T), Problem> {
     if bytes.is_empty() {
         return Err(Problem::malformed_json("The body is empty; send a JSON object."));
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {
         Problem::malformed_json(format!("The body is not UTF-8 from byte {} on.", error.valid_up_to()))
     })?;
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let value: T = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| explain(&error))?;
-    deserializer
-        .end()
-        .map_err(|error| Problem::malformed_json(format!("Something follows the JSON document: {error}.")))?;
-    match array_for_object(
-        &serde_json::from_str(text).unwrap_or_default(),
-        &serde_json::to_value(&value).unwrap_or_default(),
-    ) {
-        None => Ok(value),
-        Some(path) if path.is_empty() => {
-            Err(Problem::invalid_request("The body is JSON but not an object; send an object."))
-        }
-        Some(path) => Err(Problem::invalid_member(path, "is an array; send an object")),
+    let sent: Value =
+        serde_json::from_str(text).map_err(|error| Problem::malformed_json(format!("It cannot be read: {error}.")))?;
+    if !sent.is_object() {
+        return Err(Problem::invalid_request("The body is JSON but not an object; send an object."));
+    }
+    // From the text, because `sent` has lost the members that were repeated.
+    let mut text = serde_json::Deserializer::from_str(text);
+    let document: T = serde_path_to_error::deserialize(&mut text)
+        .map_err(|error| Problem::invalid_members(vec![member_problem(&error)]))?;
+    match misread(&sent, &serde_json::to_value(&document).unwrap_or_default()) {
+        None => Ok((sent, document)),
+        Some((path, sentence)) => Err(Problem::invalid_member(path, sentence)),
     }
 }
 
-/// Where an array was sent and an object understood: serde takes the members by their order then, which nobody can mean.
-fn array_for_object(sent: &Value, understood: &Value) -> Option<String> {
+/// Where serde was kinder than anybody can mean: it takes an array for an object, by the order of the members, and an object with
+/// one member for a name.
+fn misread(sent: &Value, understood: &Value) -> Option<(String, &'static str)> {
     match (sent, understood) {
-        (Value::Array(_), Value::Object(_)) => Some(String::new()),
+        (Value::Array(_), Value::Object(_)) => Some((String::new(), "is an array; send an object")),
+        (Value::Object(_), Value::String(_)) => Some((String::new(), "is an object; send a string")),
         (Value::Object(sent), Value::Object(understood)) => sent.iter().find_map(|(name, sent)| {
-            let deeper = array_for_object(sent, understood.get(name)?)?;
-            Some(if deeper.is_empty() { name.clone() } else { format!("{name}.{deeper}") })
+            let (deeper, sentence) = misread(sent, understood.get(name)?)?;
+            let dot = if deeper.is_empty() || deeper.starts_with('[') { "" } else { "." };
+            Some((format!("{name}{dot}{deeper}"), sentence))
         }),
+        (Value::Array(sent), Value::Array(understood)) => {
+            sent.iter().zip(understood).enumerate().find_map(|(index, (sent, understood))| {
+                let (deeper, sentence) = misread(sent, understood)?;
+                Some((format!("[{index}]{deeper}"), sentence))
+            })
+        }
         _ => None,
-    }
-}
-
-fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
-    match error.inner().classify() {
-        Category::Data => match member_problem(error) {
-            problem if problem.field.is_empty() => {
-                Problem::invalid_request("The body is JSON but not an object; send an object.")
-            }
-            problem => Problem::invalid_members(vec![problem]),
-        },
-        _ => Problem::malformed_json(format!("It cannot be read: {}.", error.inner())),
     }
 }
 
 /// What serde says, with the member's path in front and the place in the text cut off.
 fn member_problem(error: &serde_path_to_error::Error<serde_json::Error>) -> MetadataProblem {
     let said = error.inner().to_string();
-    let sentence = said.rfind(" at line ").map_or(said.as_str(), |end| &said[..end]).to_owned();
-    let field = match error.path().to_string() {
-        // A repeated member of the outermost object has no path, but serde says its name.
-        root if root == "." => {
-            sentence.strip_prefix("duplicate field `").map_or("", |rest| rest.trim_end_matches('`')).to_owned()
-        }
-        path => path,
+    let sentence = match error.inner().classify() {
+        Category::Data => said.rfind(" at line ").map_or(said.as_str(), |end| &said[..end]),
+        // The text is JSON, so this is what serde_json says where a name is expected and something else stands.
+        _ => "is of another type; send one of the known names as a string",
     };
-    MetadataProblem { field, sentence }
+    // A path ends before a repeated member, but serde says its name.
+    let repeated = sentence.strip_prefix("duplicate field `").map(|rest| rest.trim_end_matches('`'));
+    let field = match (error.path().to_string(), repeated) {
+        (root, Some(name)) if root == "." => name.to_owned(),
+        (path, Some(name)) => format!("{path}.{name}"),
+        (path, None) => path,
+    };
+    MetadataProblem { field, sentence: sentence.to_owned() }
 }
 
 #[cfg(test)]
@@ -197,6 +198,7 @@ mod tests {
         name: Option<String>,
         uris: Option<Vec<String>>,
         inner: Option<Inner>,
+        kinds: Option<Vec<Kind>>,
     }
 
     #[derive(Debug, Default, Serialize, Deserialize, PartialEq)]
@@ -204,6 +206,16 @@ mod tests {
     struct Inner {
         a: Option<i32>,
         b: Option<i32>,
+        kind: Option<Kind>,
+    }
+
+    #[derive(Debug, Serialize, Deserialize, PartialEq)]
+    enum Kind {
+        Red,
+    }
+
+    fn refusal(body: &[u8]) -> Value {
+        serde_json::to_value(read::<Document>(body).unwrap_err().document(None)).unwrap()
     }
 
     #[test]
@@ -235,15 +247,14 @@ mod tests {
         let before = Document {
             name: Some("n".into()),
             uris: Some(vec!["u".into()]),
-            inner: Some(Inner { a: Some(1), b: Some(2) }),
+            inner: Some(Inner { a: Some(1), b: Some(2), kind: Some(Kind::Red) }),
+            kinds: None,
         };
         let patch = MergePatch::<Document>::read(br#"{"uris": null, "inner": {"a": 3}}"#).unwrap();
         let after = patch.apply(&before).unwrap();
-        assert_eq!(
-            after,
-            Document { name: Some("n".into()), uris: None, inner: Some(Inner { a: Some(3), b: Some(2) }) }
-        );
-        assert!(patch.names("uris") && !patch.names("name"));
+        let inner = Inner { a: Some(3), ..before.inner.unwrap() };
+        assert_eq!(after, Document { name: Some("n".into()), uris: None, inner: Some(inner), kinds: None });
+        assert!(patch.names("/uris") && patch.names("/inner/a") && !patch.names("/name") && !patch.names("/inner/b"));
     }
 
     #[test]
@@ -256,26 +267,30 @@ mod tests {
             (r#"{"inner": {"a": "x"}}"#, "inner.a"),
             (r#"{"inner": {"c": 1}}"#, "inner.c"),
             (r#"{"name": "a", "name": "b"}"#, "name"),
+            (r#"{"inner": {"a": 1, "a": 1}}"#, "inner.a"),
+            (r#"{"inner": []}"#, "inner"),
+            (r#"{"inner": {"kind": {"Red": null}}}"#, "inner.kind"),
+            (r#"{"inner": {"kind": 5}}"#, "inner.kind"),
+            (r#"{"kinds": ["Red", {"Red": null}]}"#, "kinds[1]"),
         ];
         for (body, field) in cases {
-            let problem = read::<Document>(body.as_bytes()).unwrap_err();
-            let shown = serde_json::to_value(problem.document("")).unwrap();
+            let shown = refusal(body.as_bytes());
             assert_eq!(shown["errors"][0]["field"], field, "{shown}");
         }
     }
 
     #[test]
     fn only_an_object_is_an_object() {
-        for body in [r#"["x"]"#, "[]", "5", r#""x""#, "null", r#"{"inner": [1]}"#, r#"{"inner": []}"#] {
-            let problem = serde_json::to_value(read::<Document>(body.as_bytes()).unwrap_err().document("")).unwrap();
-            assert!(problem.to_string().contains("object"), "{body}: {problem}");
+        for body in [r#"["x"]"#, "[]", "[{}]", "5", r#""x""#, "null", r#"{"inner": [1]}"#, r#"{"inner": []}"#] {
+            let problem = refusal(body.as_bytes());
+            assert!(problem.to_string().contains("send an object"), "{body}: {problem}");
         }
     }
 
     #[test]
     fn what_is_not_json_is_told_so() {
         for body in [&b""[..], b"{", b"{} {}", b"\xff", b"nope"] {
-            let problem = serde_json::to_value(read::<Document>(body).unwrap_err().document("")).unwrap();
+            let problem = refusal(body);
             assert_eq!(problem["type"], "urn:keystead:problem:malformed-json", "{problem}");
         }
         let deep = "[".repeat(1000);

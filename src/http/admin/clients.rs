@@ -38,8 +38,12 @@ pub(super) async fn create(
     Extension(caller): Extension<Caller>,
     JsonBody(document): JsonBody<ClientDocument>,
 ) -> Result<Response, Problem> {
-    let id = document.id().map_err(Problem::invalid_members)?;
-    let draft = document.into_draft().map_err(Problem::invalid_members)?;
+    let (id, draft) = match (document.id(), document.into_draft()) {
+        (Ok(id), Ok(draft)) => (id, draft),
+        (id, draft) => {
+            return Err(Problem::invalid_members([id.err(), draft.err()].into_iter().flatten().flatten().collect()));
+        }
+    };
     let made = clients::create(&engine, NewClient { id, draft, secret: None }, &caller).await?;
     let id = made.client.id.clone();
     Ok(created("/clients", id.as_str(), CreatedClientView::from(made)))

@@ -45,8 +45,9 @@ pub(super) struct ProblemDocument<'a> {
     status: u16,
     /// What is wrong with this request and what to do next.
     detail: &'a str,
-    /// The path that was asked for.
-    instance: &'a str,
+    /// The path that was asked for, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<&'a str>,
     /// The members that cannot be accepted, where it is about them.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldProblem],
@@ -74,7 +75,7 @@ impl Problem {
     }
 
     /// The form in which it is sent.
-    pub fn document<'a>(&'a self, instance: &'a str) -> ProblemDocument<'a> {
+    pub fn document<'a>(&'a self, instance: Option<&'a str>) -> ProblemDocument<'a> {
         ProblemDocument {
             kind: format!("urn:keystead:problem:{}", self.kind),
             title: self.title,
@@ -130,6 +131,16 @@ impl Problem {
         }
     }
 
+    /// Trouble of our own: 503 where it will pass, 500 where it is a defect.
+    fn trouble(status: StatusCode, detail: impl Into<String>) -> Self {
+        match status {
+            StatusCode::SERVICE_UNAVAILABLE => {
+                Self::new(status, "temporarily-unavailable", "Try again in a moment", detail)
+            }
+            _ => Self::new(status, "internal-error", "Something went wrong here", detail),
+        }
+    }
+
     /// The body is larger than the server takes.
     pub fn too_large() -> Self {
         let detail = "The body is larger than this server takes; send less.";
@@ -167,7 +178,8 @@ impl From<AccessRefused> for Problem {
                     StatusCode::UNAUTHORIZED,
                     "invalid-token",
                     "The access token does not hold",
-                    "It is malformed, expired, revoked or not for urn:keystead:admin; ask the token endpoint for another.",
+                    "It is malformed, expired, revoked or not for urn:keystead:admin alone; ask the token endpoint for another, \
+                     with no scope but that of the admin API.",
                 )
             },
             AccessRefused::InsufficientScope => Self {
@@ -188,18 +200,8 @@ impl From<InternalError> for Problem {
     fn from(error: InternalError) -> Self {
         let shown = errors::conceal(&error);
         match shown.code {
-            ErrorCode::TemporarilyUnavailable => Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "temporarily-unavailable",
-                "Try again in a moment",
-                shown.description,
-            ),
-            _ => Self::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal-error",
-                "Something went wrong here",
-                shown.description,
-            ),
+            ErrorCode::TemporarilyUnavailable => Self::trouble(StatusCode::SERVICE_UNAVAILABLE, shown.description),
+            _ => Self::trouble(StatusCode::INTERNAL_SERVER_ERROR, shown.description),
         }
     }
 }
@@ -217,13 +219,13 @@ impl IntoResponse for Problem {
 pub(super) async fn finish(OriginalUri(uri): OriginalUri, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        write(&mut response, &problem, uri.path());
+        write(&mut response, &problem, Some(uri.path()));
     }
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
-fn write(response: &mut Response, problem: &Problem, instance: &str) {
+fn write(response: &mut Response, problem: &Problem, instance: Option<&str>) {
     let body = serde_json::to_vec(&problem.document(instance)).unwrap_or_default();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
@@ -239,10 +241,8 @@ fn write(response: &mut Response, problem: &Problem, instance: &str) {
 
 /// What the admin API answers when no handler of it could; its own layers are passed by then.
 pub(in crate::http) fn broken_down(status: StatusCode, sentence: &'static str) -> Response {
-    let kind = if status == StatusCode::SERVICE_UNAVAILABLE { "temporarily-unavailable" } else { "internal-error" };
-    let problem = Problem::new(status, kind, "The request was not answered", sentence);
     let mut response = status.into_response();
-    write(&mut response, &problem, "");
+    write(&mut response, &Problem::trouble(status, sentence), None);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

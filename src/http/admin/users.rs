@@ -54,7 +54,7 @@ pub(super) async fn show(State(engine): State<SharedEngine>, Id(id): Id<UserId>)
 
 /// Changes an account by a JSON merge patch (RFC 7396): what is absent stays, null goes back to its default.
 ///
-/// A new e-mail address counts as not verified unless the patch says otherwise.
+/// A new e-mail address or telephone number counts as not verified unless the patch says otherwise.
 #[utoipa::path(patch, path = "/users/{user_id}", tag = "users", operation_id = "update_user",
     params(("user_id" = uuid::Uuid, Path)),
     request_body(content((UserDocument = "application/merge-patch+json"), (UserDocument = "application/json"))),
@@ -66,9 +66,13 @@ pub(super) async fn update(
     patch: MergePatch<UserDocument>,
 ) -> Result<Json<UserView>, Problem> {
     let change = |current: AccountDraft| {
+        let phone_number = current.profile.phone_number.clone();
         let mut wanted = patch.apply(&UserDocument::of(current))?.into_draft();
-        if patch.names("email_verified") {
+        if patch.names("/email_verified") {
             wanted.email_verified = Some(wanted.email_verified.unwrap_or(false));
+        }
+        if wanted.profile.phone_number != phone_number && !patch.names("/profile/phone_number_verified") {
+            wanted.profile.phone_number_verified = None;
         }
         Ok(wanted)
     };

@@ -1,5 +1,6 @@
 //! What every test stands on.
 
+mod admin;
 mod administration;
 mod app;
 mod browser;
@@ -18,6 +19,7 @@ mod sql;
 pub mod tcp;
 mod wire;
 
+pub use admin::{AdminApi, encode};
 pub use administration::operator;
 pub use app::{ENCRYPTION_KEY, ISSUER, TestApp, send};
 pub use browser::Browser;

@@ -22,7 +22,7 @@ impl TestApp {
     }
 
     /// Every row of every table as text; bytes appear as hexadecimal digits.
-    pub async fn dump(&self) -> String {
+    pub async fn hex_dump(&self) -> String {
         let list = "SELECT string_agg(table_name, ' ') FROM information_schema.tables WHERE table_schema = 'public'";
         let mut dump = String::new();
         for table in self.sql_text(list).await.split(' ') {

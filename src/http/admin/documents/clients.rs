@@ -17,7 +17,7 @@ use crate::protocol::registration;
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClientDocument {
-    /// 1 to 128 printable ASCII characters, not in the form of a UUID. Made up when absent; cannot be changed.
+    /// 1 to 128 printable ASCII characters, neither in the form of a UUID nor `.` or `..`. Made up when absent; cannot be changed.
     pub client_id: Option<String>,
     /// The name that people see. Required.
     pub client_name: Option<String>,
@@ -40,7 +40,7 @@ pub struct ClientDocument {
     /// How it authenticates; `client_secret_basic` when absent, `none` for public clients.
     #[schema(value_type = Option<schemas::TokenEndpointAuthMethod>)]
     pub token_endpoint_auth_method: Option<ClientAuthMethod>,
-    /// Which grants it may use; `authorization_code` when absent.
+    /// Which grants it may use; `authorization_code` when absent. None at all is for a confidential client that only introspects.
     #[schema(value_type = Option<Vec<schemas::GrantTypeName>>)]
     pub grant_types: Option<Vec<GrantType>>,
     /// Follows from `grant_types`: `code` with `authorization_code`, nothing without.

@@ -30,7 +30,7 @@ async fn security_38_a_copy_of_the_database_holds_nothing_that_opens_anything() 
     let (_, added) = Operator(&scene.app).add_secret("service").await;
     scene.app.post_as("/oauth2/revoke", scene.rp.client.pair(), &[("token", second.access())]).await;
     scene.app.post_as("/oauth2/revoke", scene.rp.client.pair(), &[("token", second.refresh())]).await;
-    let dump = scene.app.dump().await;
+    let dump = scene.app.hex_dump().await;
     let known = keystead::crypto::sha256(scene.rp.client.secret.as_bytes());
     for visible in ["pat@example.com", "https://rp.example/cb", "$argon2id$", "grant.revoked", &hex(&known)] {
         assert!(dump.contains(visible), "the dump is a dump: {visible}");
@@ -56,7 +56,7 @@ async fn security_38_a_copy_of_the_database_holds_no_mac_of_a_token() {
     let mut scene = Scene::start().await;
     let tokens = scene.tokens().await;
     let code = scene.code().await;
-    let dump = scene.app.dump().await;
+    let dump = scene.app.hex_dump().await;
     for text in [tokens.refresh(), &code] {
         let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(&text[4..]).unwrap();
         assert!(dump.contains(&hex(&bytes[..8])), "the name of the key is no secret");
@@ -69,7 +69,7 @@ async fn security_38_a_copy_of_the_database_holds_no_mac_of_a_token() {
 #[tokio::test]
 async fn security_47_a_copy_of_the_database_holds_no_private_key() {
     let scene = Scene::start().await;
-    let dump = scene.app.dump().await;
+    let dump = scene.app.hex_dump().await;
     let keyring = scene.app.engine.snapshots.keyring().unwrap();
     assert_eq!(keyring.records().len(), 5);
     for record in keyring.records() {
