@@ -106,12 +106,11 @@ impl Exchange<'_> {
     /// What a grant allows of what was asked. What an operator took from the client since then is not in it any more.
     fn target(&self, grant: &Grant, asked: Option<&Scope>) -> Result<Target, FlowError> {
         let mut resources = narrowed_resources(self.request, &grant.details.resources)?;
-        let scope = match asked {
-            Some(asked) => asked.clone(),
-            None => {
-                let registered = &self.client.client().metadata.scope;
-                narrow(self.engine, &grant.details.scope.intersection(registered), &resources)?
-            }
+        let scope = if let Some(asked) = asked {
+            asked.clone()
+        } else {
+            let registered = &self.client.client().metadata.scope;
+            narrow(self.engine, &grant.details.scope.intersection(registered), &resources)?
         };
         if self.request.resources.is_empty() {
             resources = still_meant(self.engine, &scope, resources)?;
@@ -194,19 +193,15 @@ impl Exchange<'_> {
         let db = self.engine.store.pool();
         let rotated =
             store::grants::rotate(db, position, self.client.id(), asked.as_ref(), successor, self.now).await?;
-        let grant = match rotated {
-            Some(grant) => {
-                telemetry::refresh_outcome("rotated");
-                grant
-            }
-            None => {
-                let grant = self.judge_refresh(position, asked.as_ref(), policy.grace_period).await?;
-                // The key that made the successor was withdrawn in an emergency, and the successor died with it.
-                let next = Position { generation: grant.generation, ..position };
-                crypto::derive(&keyring, grant.mac_kid, PositionKind::RefreshToken, next)
-                    .ok_or_else(refresh::unknown)?;
-                grant
-            }
+        let grant = if let Some(grant) = rotated {
+            telemetry::refresh_outcome("rotated");
+            grant
+        } else {
+            let grant = self.judge_refresh(position, asked.as_ref(), policy.grace_period).await?;
+            // The key that made the successor was withdrawn in an emergency, and the successor died with it.
+            let next = Position { generation: grant.generation, ..position };
+            crypto::derive(&keyring, grant.mac_kid, PositionKind::RefreshToken, next).ok_or_else(refresh::unknown)?;
+            grant
         };
         let target = self.target(&grant, asked.as_ref())?;
         Ok((Some(grant), target))
