@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use time::Duration as Span;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::{DatabaseSettings, LogFormat, Settings};
@@ -31,6 +32,9 @@ pub enum AppError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// No signal can be heard.
+    #[error("SIGTERM and Ctrl-C cannot be listened for: {0}; see that the process may use signals")]
+    Signal(#[source] std::io::Error),
 }
 
 impl From<StoreError> for AppError {
@@ -158,6 +162,10 @@ pub fn start_telemetry(settings: &Settings) {
 pub struct Listeners {
     public: TcpListener,
     admin: TcpListener,
+    /// Where the public one listens, with the port that the system chose if it was asked to (port 0).
+    pub public_address: SocketAddr,
+    /// Where the admin one listens.
+    pub admin_address: SocketAddr,
 }
 
 impl Listeners {
@@ -166,14 +174,43 @@ impl Listeners {
     /// # Errors
     /// An address is in use.
     pub async fn bind(public: SocketAddr, admin: SocketAddr) -> Result<Self, AppError> {
-        let bind =
-            async |address| TcpListener::bind(address).await.map_err(|source| AppError::Listen { address, source });
-        Ok(Self { public: bind(public).await?, admin: bind(admin).await? })
+        let bind = async |address| {
+            let bound = TcpListener::bind(address).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
+            bound.map_err(|source| AppError::Listen { address, source })
+        };
+        let (public_address, public) = bind(public).await?;
+        let (admin_address, admin) = bind(admin).await?;
+        Ok(Self { public, admin, public_address, admin_address })
+    }
+}
+
+/// SIGTERM and Ctrl-C. From the moment this exists neither ends the process by itself, and none is missed.
+pub struct StopSignal {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignal {
+    /// Starts to listen; the first thing that a server does.
+    ///
+    /// # Errors
+    /// The system lets nobody listen.
+    pub fn listen() -> Result<Self, AppError> {
+        let listen = |kind| signal(kind).map_err(AppError::Signal);
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    /// Ends with the first of them, also if it came before this call.
+    pub async fn received(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 
 /// Serves until SIGTERM or Ctrl-C, then finishes what is in flight.
-pub async fn serve(engine: SharedEngine, listeners: Listeners, options: ServeOptions) {
+pub async fn serve(engine: SharedEngine, listeners: Listeners, options: ServeOptions, mut signal: StopSignal) {
     let (stop, stopped) = watch::channel(false);
     let wait = |mut stopped: watch::Receiver<bool>| async move {
         // An error means that the sender is gone, which is a reason to stop as well.
@@ -189,7 +226,7 @@ pub async fn serve(engine: SharedEngine, listeners: Listeners, options: ServeOpt
         )
     };
     let signal = async {
-        stop_signal().await;
+        signal.received().await;
         tracing::info!("stopping: no new connections, requests in flight are finished");
         // Both listeners hold a receiver, so this cannot fail while they run.
         let _ = stop.send(true);
@@ -202,25 +239,4 @@ pub async fn serve(engine: SharedEngine, listeners: Listeners, options: ServeOpt
     jobs.shutdown().await;
     engine.store.close().await;
     tracing::info!("stopped");
-}
-
-/// Ends with the first SIGTERM or SIGINT.
-pub async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let terminate = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut signals) => {
-                signals.recv().await;
-            }
-            Err(error) => {
-                tracing::error!(%error, "SIGTERM cannot be heard");
-                std::future::pending::<()>().await;
-            }
-        }
-    };
-    tokio::select! {
-        () = terminate => {}
-        // An error here means that Ctrl-C cannot be heard; SIGTERM still is.
-        Ok(()) = tokio::signal::ctrl_c() => {}
-    }
 }

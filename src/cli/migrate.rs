@@ -10,7 +10,7 @@ use super::Failure;
 /// Arguments of `migrate`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Settings file; only its [database] is read.
+    /// Settings file; only its `database` section is read.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Say what would be applied and change nothing.
@@ -23,7 +23,9 @@ pub struct Args {
 /// # Errors
 /// Settings, the database, or a schema from a newer version.
 pub async fn run(args: Args) -> Result<(), Failure> {
-    let database = config::load_database(args.config.as_deref(), &Environment::of_this_process())?;
+    let mut database = config::load_database(args.config.as_deref(), &Environment::of_this_process())?;
+    // A migration may take long, and wait long for another process that is at it; zero means no limit.
+    database.statement_timeout = std::time::Duration::ZERO;
     let store = app::store(database)?;
     let pending = store.pending_migrations().await?;
     if pending.is_empty() {

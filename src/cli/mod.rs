@@ -1,11 +1,18 @@
 //! The command line.
 
+mod bootstrap;
+mod client;
 mod config;
 pub mod dev;
 mod doctor;
+mod keys;
 mod migrate;
+mod openapi;
+mod operator;
 mod serve;
+mod user;
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -31,6 +38,19 @@ enum Command {
     /// Look at the settings.
     #[command(subcommand)]
     Config(config::Command),
+    /// Make the first administrator; a database allows it once.
+    Bootstrap(bootstrap::Args),
+    /// Look at keys, replace them, withdraw one.
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Register clients and replace their secrets.
+    #[command(subcommand)]
+    Client(client::Command),
+    /// Accounts of people.
+    #[command(subcommand)]
+    User(user::Command),
+    /// Print the admin API's OpenAPI document.
+    Openapi,
 }
 
 /// What a person at the terminal is told when a command fails.
@@ -48,9 +68,9 @@ impl<E: std::error::Error> From<E> for Failure {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the command's answer")]
+/// Prints the command's answer. A reader that is gone, as behind `| head`, has seen enough.
 fn say(text: &str) {
-    println!("{text}");
+    let _ = writeln!(io::stdout(), "{text}");
 }
 
 /// Runs the command.
@@ -72,6 +92,11 @@ pub fn main() -> ExitCode {
             Command::Migrate(args) => migrate::run(args).await,
             Command::Doctor(args) => doctor::run(args).await,
             Command::Config(command) => config::run(&command),
+            Command::Bootstrap(args) => bootstrap::run(args).await,
+            Command::Keys(command) => keys::run(command).await,
+            Command::Client(command) => client::run(command).await,
+            Command::User(command) => user::run(command).await,
+            Command::Openapi => openapi::run(),
         }
     });
     match outcome {

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::app::{self, Listeners, ServeOptions};
+use crate::app::{self, Listeners, ServeOptions, StopSignal};
 use crate::config::{self, Environment};
 use crate::crypto::Random;
 use crate::domain::Clock;
+use crate::flows::Engine;
 
 use super::Failure;
 
@@ -22,12 +23,25 @@ pub struct Args {
 /// # Errors
 /// Settings, an address in use, a schema that does not fit, keys that cannot be decrypted.
 pub async fn run(args: Args) -> Result<(), Failure> {
+    let mut stop = StopSignal::listen()?;
     let settings = config::load(args.config.as_deref(), &Environment::of_this_process())?;
     app::start_telemetry(&settings);
     let options = ServeOptions::new(&settings, false);
     let engine = app::engine(settings, Clock::System, Random::system())?;
     // The addresses come first: a port in use is told before anything is changed.
     let listeners = Listeners::bind(options.public, options.admin).await?;
+    tokio::select! {
+        prepared = prepare(&engine) => prepared?,
+        () = stop.received() => return Ok(()),
+    }
+    let Listeners { public_address: public, admin_address: admin, .. } = &listeners;
+    tracing::info!(%public, %admin, issuer = engine.policy.issuer, "ready");
+    app::serve(engine, listeners, options, stop).await;
+    Ok(())
+}
+
+/// The schema fits, everything is in memory, and no key is missing.
+async fn prepare(engine: &Engine) -> Result<(), Failure> {
     let pending = engine.store.pending_migrations().await?;
     if !pending.is_empty() {
         return Err(Failure::new(format!(
@@ -37,7 +51,5 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     }
     engine.reload_all().await?;
     engine.maintain_keys().await?;
-    tracing::info!(public = %options.public, admin = %options.admin, issuer = engine.policy.issuer, "ready");
-    app::serve(engine, listeners, options).await;
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::domain::{Secret, SecretBytes};
 pub struct Settings {
     /// The issuer identifier exactly as clients compare it: an origin without a slash at its end.
     pub issuer: String,
-    /// Proxies whose `X-Forwarded-*` headers are believed; from anyone else they are ignored.
+    /// Proxies whose `X-Forwarded-For` header is believed; from anyone else it is ignored.
     pub trusted_proxies: Vec<IpNet>,
     /// OAuth and OpenID Connect endpoints and pages.
     pub public: ListenerSettings,
@@ -130,7 +130,7 @@ pub struct LimitSettings {
     pub request_timeout: Duration,
     /// Sign-in attempts from one IPv4 address or IPv6 /64 in a minute.
     pub sign_in_attempts_per_source_per_minute: u32,
-    /// Failures in a row after which an account accepts no password until an administrator unlocks it.
+    /// Failures in a row after which an account accepts no password from unknown browsers for a day.
     pub consecutive_failures_per_account: u32,
 }
 

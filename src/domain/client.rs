@@ -113,7 +113,7 @@ pub struct ClientMetadata {
     pub id_token_signed_response_alg: super::SigningAlgorithm,
     /// Whether every authorization request needs PKCE. May be false only for confidential clients.
     pub require_pkce: bool,
-    /// A first-party application: its users are not asked for consent.
+    /// A first-party application: its users are not asked for consent where its identity is assured.
     pub skip_consent: bool,
     /// Seconds that its access tokens live, where it wants other than the resource server's or the settings'.
     pub access_token_lifetime: Option<i32>,

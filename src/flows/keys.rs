@@ -72,8 +72,8 @@ impl Engine {
         Ok(after.into_iter().filter(is_successor).collect())
     }
 
-    /// Withdraws a key at once: its tokens are refused from now on. A successor signs immediately, although relying parties may still
-    /// hold an older JWKS. False: there is no such key, or it was withdrawn before.
+    /// Withdraws a key at once: its tokens are refused from now on. Where it was signing, a successor signs immediately, although
+    /// relying parties may still hold an older JWKS; where it was still waiting, the key before it signs on. False: there is no such key, or it was withdrawn before.
     ///
     /// # Errors
     /// The database.
@@ -85,13 +85,17 @@ impl Engine {
         let Some(key) = records.iter().find(|key| key.kid == kid && key.revoked_at.is_none()) else { return Ok(false) };
         store::keys::revoke(tx.conn(), kid, now).await?;
         let others: Vec<KeyRecord> = records.iter().filter(|other| other.kid != kid).cloned().collect();
-        match newest(&others, key.algorithm) {
-            // A key that was withdrawn while it waited leaves its predecessor signing until the moment that was planned.
-            None => self.insert_key(&mut tx, key.algorithm, key.activates_at.max(at_once(now))).await?,
-            Some(pending) if pending.activates_at > now && key.state(now) == KeyState::Active => {
-                store::keys::activate_now(tx.conn(), pending.kid, at_once(now)).await?;
+        let active =
+            others.iter().find(|other| other.algorithm == key.algorithm && other.state(now) == KeyState::Active);
+        match (newest(&others, key.algorithm), active) {
+            (None, Some(active)) => {
+                store::keys::cancel_retirement(tx.conn(), active.kid).await?;
             }
-            Some(_) => {}
+            (None, None) => self.insert_key(&mut tx, key.algorithm, at_once(now)).await?,
+            (Some(waiting), None) => {
+                store::keys::activate_now(tx.conn(), waiting.kid, at_once(now)).await?;
+            }
+            (Some(_), Some(_)) => {}
         }
         self.audit(&mut tx, &event("key.revoked", key, actor), origin).await?;
         tx.commit().await?;

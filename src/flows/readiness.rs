@@ -23,10 +23,9 @@ impl Engine {
                 Some("the database cannot be reached; see the log".to_owned())
             }
         };
-        let migrations = match self.store.pending_migrations().await {
+        let migrations = match self.store.missing_migrations().await {
             Ok(pending) if pending.is_empty() => None,
             Ok(pending) => Some(format!("{} migrations are missing; run keystead migrate", pending.len())),
-            Err(crate::store::StoreError::Schema(sentence)) => Some(sentence),
             Err(_) => Some("unknown, because the database cannot be reached".to_owned()),
         };
         vec![

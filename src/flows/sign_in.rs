@@ -12,6 +12,8 @@ use super::{Engine, InternalError};
 
 /// The longest password that is hashed; more is refused before any work.
 const LONGEST_PASSWORD: usize = 4096;
+/// The purpose of the key for names without an account.
+const NOBODY: &str = "name without account";
 
 /// What the sign-in form says.
 pub struct Credentials {
@@ -19,6 +21,15 @@ pub struct Credentials {
     pub identifier: String,
     /// The password, every byte of it.
     pub password: Secret,
+}
+
+/// What the person's own list of sessions shows of the browser.
+#[derive(Debug, Clone, Copy)]
+pub struct Device<'a> {
+    /// From where.
+    pub origin: &'a Origin,
+    /// The browser's name for itself.
+    pub user_agent: Option<&'a str>,
 }
 
 /// What came of a try.
@@ -53,8 +64,7 @@ impl Engine {
         &self,
         credentials: Credentials,
         browser: &Browser,
-        origin: &Origin,
-        user_agent: Option<&str>,
+        device: &Device<'_>,
     ) -> Result<SignIn, InternalError> {
         let identifier = normalize_identifier(&credentials.identifier);
         let found = store::users::find_for_sign_in(self.store.pool(), &identifier).await?;
@@ -63,29 +73,37 @@ impl Engine {
             telemetry::sign_in("throttled");
             return Ok(SignIn::Wait { seconds });
         }
-        let matches = match self.password_matches(credentials.password, found.as_ref()).await {
-            Ok(matches) => matches,
+        let verified = match self.verified_hash(credentials.password, found.as_ref()).await {
+            Ok(verified) => verified,
             Err(error) => {
                 store::sign_in_failures::take_back(self.store.pool(), &key).await?;
                 return Err(error);
             }
         };
-        let user = found.map(|(user, _)| user).filter(|user| matches && user.state == UserState::Active);
-        let Some(user) = user else {
+        let started = match (verified, found) {
+            (Some(phc), Some((user, _))) => self.start_session(&user, &phc, &key, browser, device).await?,
+            _ => None,
+        };
+        let Some(cookies) = started else {
             telemetry::sign_in("refused");
-            tracing::warn!(event = "sign_in.refused", "security");
+            tracing::warn!(event = "sign_in.refused", correlation_id = device.origin.correlation_id, "security");
             return Ok(SignIn::Wrong);
         };
-        let cookies = self.start_session(&user, &key, browser, origin, user_agent).await?;
         telemetry::sign_in("accepted");
         Ok(SignIn::Done(cookies))
     }
 
     /// Under which key failures are counted: the account and, in a browser that signed in there before, its device. So a stranger who
-    /// guesses cannot lock the owner out of a known browser. Names without an account share 65,536 keys.
+    /// guesses cannot lock the owner out of a known browser. Names without an account share about a million keys, so that nobody can
+    /// make the table grow without limit.
     fn failure_key(&self, browser: &Browser, identifier: &str, user: Option<UserId>) -> Result<Vec<u8>, InternalError> {
         let Some(user) = user else {
-            return Ok(crypto::sha256(identifier.as_bytes())[..2].to_vec());
+            // Under a secret key: a stranger who could compute which names share a key would exhaust one of them, and see by the
+            // answer for the other that it has no account either (SECURITY 53).
+            let keyring = self.snapshots.keyring()?;
+            let tag = crypto::mac_tag(&keyring, NOBODY, &[identifier.as_bytes()], self.clock.now());
+            let [a, b, c, ..] = crypto::sha256(tag.ok_or(InternalError::NoKey("HMAC-SHA256"))?.as_bytes());
+            return Ok(vec![a & 0x0F, b, c]);
         };
         let mut key = user.0.as_bytes().to_vec();
         if let Some(device) = self.known_device(browser, user)? {
@@ -115,36 +133,43 @@ impl Engine {
         }
     }
 
-    async fn password_matches(
+    /// The stored hash that the password fits, if it fits; under newer parameters if those have changed.
+    async fn verified_hash(
         &self,
         password: Secret,
         found: Option<&(User, Option<String>)>,
-    ) -> Result<bool, InternalError> {
+    ) -> Result<Option<String>, InternalError> {
         if password.expose().len() > LONGEST_PASSWORD {
-            return Ok(false);
+            return Ok(None);
         }
         let Some((user, Some(phc))) = found else {
             // The same work as for an account that exists (SECURITY 53).
             self.passwords.verify_nothing(password).await?;
-            return Ok(false);
+            return Ok(None);
         };
         let again = Secret::new(password.expose().to_owned());
         let Verdict { matches, needs_rehash } = self.passwords.verify(password, phc.clone()).await?;
-        if matches && needs_rehash {
-            let stronger = self.passwords.hash(again).await?;
-            store::users::replace_password_hash(self.store.pool(), &user.id, phc, &stronger).await?;
+        if !matches || user.state != UserState::Active {
+            return Ok(None);
         }
-        Ok(matches)
+        if needs_rehash {
+            let stronger = self.passwords.hash(again).await?;
+            if store::users::replace_password_hash(self.store.pool(), &user.id, phc, &stronger).await? {
+                return Ok(Some(stronger));
+            }
+        }
+        Ok(Some(phc.clone()))
     }
 
+    /// Makes the session, unless the account was locked or its password changed since it was verified.
     async fn start_session(
         &self,
         user: &User,
+        phc: &str,
         failure_key: &[u8],
         browser: &Browser,
-        origin: &Origin,
-        user_agent: Option<&str>,
-    ) -> Result<NewCookies, InternalError> {
+        device: &Device<'_>,
+    ) -> Result<Option<NewCookies>, InternalError> {
         let now = self.clock.now();
         let token = self.random.token("");
         let authentication = Authentication { auth_time: now, acr: ACR_PASSWORD.into(), amr: vec!["pwd".into()] };
@@ -154,10 +179,13 @@ impl Engine {
             user_id: user.id,
             authentication: &authentication,
             expires_at: now + self.policy.session_absolute_lifetime,
-            ip: origin.ip.map(|ip| ip.to_string()),
-            user_agent,
+            ip: device.origin.ip.map(|ip| ip.to_string()),
+            user_agent: device.user_agent,
         };
         let mut tx = self.store.begin("sign in").await?;
+        if !store::users::hold_for_sign_in(tx.conn(), &user.id, phc).await? {
+            return Ok(None);
+        }
         let renewed = match browser.session_sha256() {
             Some(old) => store::sessions::renew(tx.conn(), old, &session, now).await?,
             None => None,
@@ -170,6 +198,6 @@ impl Engine {
         }
         store::sign_in_failures::forget(tx.conn(), failure_key).await?;
         tx.commit().await?;
-        Ok(NewCookies { session: token, browser: self.random.token(""), device: self.device_cookie(user.id)? })
+        Ok(Some(NewCookies { session: token, browser: self.random.token(""), device: self.device_cookie(user.id)? }))
     }
 }

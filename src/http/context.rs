@@ -13,7 +13,8 @@ use ipnet::IpNet;
 use crate::domain::Origin;
 use crate::telemetry;
 
-use super::{HttpOptions, errors};
+use super::HttpOptions;
+use super::errors::{self, Breakdown, Reader};
 
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000");
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
@@ -27,12 +28,15 @@ pub(super) async fn around(State(options): State<Arc<HttpOptions>>, mut request:
         Origin { ip: source(peer, request.headers(), &options.trusted_proxies), correlation_id: new_correlation_id() };
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     request.extensions_mut().insert(origin.clone());
-    let wants_html = accepts_html(request.headers());
+    let reader = reader(&request);
     let answered = tokio::time::timeout(options.request_timeout, next.run(request)).await;
     let mut response = match answered {
         Ok(response) => response,
-        Err(_) => errors::too_slow(wants_html, &origin),
+        Err(_) => errors::broken_down(Breakdown::TooSlow, reader, &origin),
     };
+    if let Some(breakdown) = response.extensions().get::<Breakdown>() {
+        response = errors::broken_down(*breakdown, reader, &origin);
+    }
     if let Ok(id) = HeaderValue::from_str(&origin.correlation_id) {
         response.headers_mut().insert(CORRELATION_ID, id);
     }
@@ -79,6 +83,16 @@ fn source(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> Optio
         }
     }
     Some(last)
+}
+
+fn reader(request: &Request) -> Reader {
+    if request.uri().path().starts_with("/admin/") {
+        Reader::Operator
+    } else if accepts_html(request.headers()) {
+        Reader::Person
+    } else {
+        Reader::Client
+    }
 }
 
 /// Whether the caller is a person's browser rather than a program.

@@ -10,10 +10,13 @@ use crate::domain::Origin;
 use crate::flows::{FlowError, InternalError};
 use crate::protocol::error::{ErrorCode, OAuthError};
 
-use super::pages;
+use super::{admin, pages};
 
 /// Seconds after which a caller may try again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
+const BUSY: &str = "The server is busy or its database is away; try again in a moment.";
+const DEFECT: &str = "Something went wrong here; try again, and report the correlation id if it stays.";
 
 /// The status for an error of an endpoint that programs call (RFC 6749 §5.2, RFC 6750 §3.1).
 fn status(code: ErrorCode) -> StatusCode {
@@ -36,10 +39,7 @@ pub(super) fn conceal(error: &InternalError) -> OAuthError {
         )
     } else {
         tracing::error!(%error, "internal error");
-        OAuthError::new(
-            ErrorCode::ServerError,
-            "Something went wrong here; try again, and report the correlation id if it stays.",
-        )
+        OAuthError::new(ErrorCode::ServerError, DEFECT)
     }
 }
 
@@ -121,23 +121,47 @@ pub(super) fn too_large() -> Response {
     response
 }
 
-/// A request that ran out of time.
-pub(super) fn too_slow(html: bool, origin: &Origin) -> Response {
-    tracing::warn!(correlation_id = origin.correlation_id, "a request ran out of time");
-    let error = OAuthError::new(
-        ErrorCode::TemporarilyUnavailable,
-        "The server is busy or its database is away; try again in a moment.",
-    );
-    if html { pages::error(StatusCode::SERVICE_UNAVAILABLE, &error, origin, None) } else { oauth_json(&error) }
+/// Who reads an error that no handler made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// A person: a page.
+    Person,
+    /// A client at an OAuth endpoint: RFC 6749 §5.2.
+    Client,
+    /// An operator's program at the admin API: RFC 9457.
+    Operator,
 }
 
-/// A defect that made a handler panic; the connection and the other requests live on.
+/// What went wrong around the handlers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Breakdown {
+    /// The request ran out of time.
+    TooSlow,
+    /// A handler panicked: a defect.
+    Panicked,
+}
+
+/// The answer after a breakdown, in the form that its reader expects.
+pub(super) fn broken_down(breakdown: Breakdown, reader: Reader, origin: &Origin) -> Response {
+    let (status, code, sentence) = match breakdown {
+        Breakdown::TooSlow => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TemporarilyUnavailable, BUSY),
+        Breakdown::Panicked => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ServerError, DEFECT),
+    };
+    tracing::error!(correlation_id = origin.correlation_id, ?breakdown, "a request was not answered by its handler");
+    let error = OAuthError::new(code, sentence);
+    match reader {
+        Reader::Person => pages::error(status, &error, origin, None),
+        Reader::Client => oauth_json(&error),
+        Reader::Operator => admin::broken_down(status, sentence),
+    }
+}
+
+/// Turns a panic into a response that [`broken_down`] replaces; the connection and the other requests live on.
 #[expect(clippy::needless_pass_by_value, reason = "the signature that CatchPanicLayer asks for")]
 pub(super) fn panicked(reason: Box<dyn Any + Send + 'static>) -> Response {
     let reason = reason.downcast_ref::<&str>().copied().or_else(|| reason.downcast_ref::<String>().map(String::as_str));
     tracing::error!(reason = reason.unwrap_or("unknown"), "a handler panicked");
-    oauth_json(&OAuthError::new(
-        ErrorCode::ServerError,
-        "Something went wrong here; try again, and report the correlation id if it stays.",
-    ))
+    let mut response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    response.extensions_mut().insert(Breakdown::Panicked);
+    response
 }

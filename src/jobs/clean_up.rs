@@ -9,19 +9,27 @@ use crate::flows::{InternalError, SharedEngine};
 use crate::store::housekeeping;
 use crate::telemetry;
 
-/// Ended grants and sessions are kept this long, so that their clients and people can be told why.
+/// Grants and sessions are kept this long after they expired, so that their clients and people can be told why.
 const KEEP_ENDED: Span = Span::days(1);
 /// A count of failed sign-ins is forgotten this long after the last failure.
 const KEEP_FAILURES: Span = Span::days(2);
 /// Steps of one table in one round; more waits for the next round.
 const MOST_STEPS: usize = 20;
+/// The next round comes this soon when the last one left something.
+const BREATH: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(engine: SharedEngine, interval: Duration) {
+    let mut pause = interval;
     loop {
-        tokio::time::sleep(interval).await;
-        if let Err(error) = round(&engine).await {
-            tracing::warn!(%error, "clean-up failed; will try again");
-        }
+        tokio::time::sleep(pause).await;
+        pause = match clean_up(&engine).await {
+            Ok(true) => BREATH,
+            Ok(false) => interval,
+            Err(error) => {
+                tracing::warn!(%error, "clean-up failed; will try again");
+                interval
+            }
+        };
     }
 }
 
@@ -46,16 +54,23 @@ impl Table {
     }
 }
 
-async fn round(engine: &SharedEngine) -> Result<(), InternalError> {
+/// One round over all tables. True: there is more to do.
+///
+/// # Errors
+/// The database.
+pub async fn clean_up(engine: &SharedEngine) -> Result<bool, InternalError> {
+    let mut more = false;
     for table in Table::ALL {
-        for _ in 0..MOST_STEPS {
-            match step(engine, table, engine.clock.now()).await? {
-                None | Some(0) => break,
-                Some(rows) => telemetry::cleaned(table.name(), rows),
-            }
+        let mut steps = 0;
+        while steps < MOST_STEPS
+            && let Some(rows @ 1..) = step(engine, table, engine.clock.now()).await?
+        {
+            telemetry::cleaned(table.name(), rows);
+            steps += 1;
         }
+        more |= steps == MOST_STEPS;
     }
-    Ok(())
+    Ok(more)
 }
 
 /// One step in a transaction of its own; nothing when another replica cleans.

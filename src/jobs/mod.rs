@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+pub use clean_up::clean_up;
+
 use crate::flows::SharedEngine;
 
 /// Keys are looked after this often.

@@ -64,6 +64,15 @@ pub fn judge(
         let sentence = format!("The scope holds nothing of {}; ask for one of its scopes as well.", closed.audience);
         return Err(invalid_target(sentence));
     }
+    for server in &servers {
+        // Without this, a client could get a token for an API of which it may use nothing, and trick one that looks at `aud` only.
+        if !server.scope.is_empty() && server.scope.intersection(scope).is_empty() {
+            let (audience, scope) = (&server.audience, &server.scope);
+            let sentence =
+                format!("The scope holds nothing of {audience}; ask for at least one of its scopes: {scope}.");
+            return Err(invalid_target(sentence));
+        }
+    }
     let mut values = resources.to_vec();
     values.sort_unstable();
     values.dedup();
@@ -133,8 +142,12 @@ mod tests {
             judge(ISSUER, &scope, &[Arc::clone(&api)], &["https://x.example".to_owned()], &[None]).unwrap_err();
         assert_eq!(unknown.code, ErrorCode::InvalidTarget);
         let other = server("https://other.example", "o", SigningAlgorithm::Es256);
-        let foreign = judge(ISSUER, &scope, &[api], &["https://other.example".to_owned()], &[Some(other)]).unwrap_err();
+        let foreign = judge(ISSUER, &scope, &[Arc::clone(&api)], &["https://other.example".to_owned()], &[Some(other)])
+            .unwrap_err();
         assert_eq!(foreign.code, ErrorCode::InvalidScope);
+        let nothing =
+            judge(ISSUER, &Scope::parse("openid").unwrap(), &[], &resources, &[Some(Arc::clone(&api))]).unwrap_err();
+        assert_eq!(nothing.code, ErrorCode::InvalidTarget);
     }
 
     #[test]

@@ -60,6 +60,12 @@ impl Params {
         self.values.iter().filter(move |(n, value)| n == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
+    /// All of them, as they came.
+    #[must_use]
+    pub fn pairs(&self) -> Vec<(&str, &str)> {
+        self.values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    }
+
     /// Refuses a request in which any parameter but `resource` occurs twice, known to us or not.
     ///
     /// # Errors

@@ -45,7 +45,7 @@ pub async fn grants(db: impl PgExecutor<'_>, before: Timestamp) -> Result<u64, S
     Ok(done.execute(db).await?.rows_affected())
 }
 
-/// Removes one step of sessions that ended or expired before `before`.
+/// Removes one step of sessions that expired before `before`; one that was ended early stays until then, for the person's own list.
 ///
 /// # Errors
 /// The database.

@@ -115,6 +115,20 @@ pub async fn activate_now(db: impl PgExecutor<'_>, kid: Kid, now: Timestamp) -> 
     Ok(done.rows_affected() == 1)
 }
 
+/// Lets a key whose successor was withdrawn sign on. `false`: its end was not planned, or it was withdrawn.
+///
+/// # Errors
+/// Constraint `one_newest_key`: there is a successor.
+pub async fn cancel_retirement(db: impl PgExecutor<'_>, kid: Kid) -> Result<bool, StoreError> {
+    let done = sqlx::query!(
+        "UPDATE keys SET retires_at = NULL, expires_at = NULL WHERE kid = $1 AND retires_at IS NOT NULL AND revoked_at IS NULL",
+        &kid.0[..]
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Keeps the private part under another key-encryption key. `false`: there is no key of this name.
 ///
 /// # Errors

@@ -75,7 +75,7 @@ struct GrantRow {
     expires_at: Timestamp,
 }
 
-/// Which part of a person's list to read, and what counts as live.
+/// Which part of a person's list to read.
 #[derive(Debug, Clone, Copy)]
 pub struct LiveQuery<K> {
     /// Whose.
@@ -86,15 +86,17 @@ pub struct LiveQuery<K> {
     pub limit: i64,
     /// The time.
     pub now: Timestamp,
-    /// A session that was not used since then is over.
-    pub idle_since: Timestamp,
 }
 
-/// A person's live sessions in order of creation.
+/// A person's live sessions in order of creation. One that was not used since `idle_since` is over.
 ///
 /// # Errors
 /// The database.
-pub async fn sessions(db: impl PgExecutor<'_>, query: LiveQuery<SessionId>) -> Result<Vec<LiveSession>, StoreError> {
+pub async fn sessions(
+    db: impl PgExecutor<'_>,
+    query: LiveQuery<SessionId>,
+    idle_since: Timestamp,
+) -> Result<Vec<LiveSession>, StoreError> {
     let rows = sqlx::query_as!(
         SessionRow,
         "SELECT id, user_id, auth_time, acr, amr, created_at, last_seen_at, expires_at, ip, user_agent
@@ -104,7 +106,7 @@ pub async fn sessions(db: impl PgExecutor<'_>, query: LiveQuery<SessionId>) -> R
          LIMIT $5",
         query.user_id.0,
         query.now,
-        query.idle_since,
+        idle_since,
         query.after.map(|id| id.0),
         query.limit
     )
@@ -113,7 +115,8 @@ pub async fn sessions(db: impl PgExecutor<'_>, query: LiveQuery<SessionId>) -> R
     Ok(rows.into_iter().map(LiveSession::from).collect())
 }
 
-/// A person's live grants in order of creation: those that are not ended, expired, or tied to a session that is over.
+/// A person's live grants in order of creation: those that are not ended, expired, or tied to a session that is over. As for
+/// their tokens, a session that is merely idle is not over.
 ///
 /// # Errors
 /// The database, or a row that this version cannot read.
@@ -124,15 +127,14 @@ pub async fn grants(db: impl PgExecutor<'_>, query: LiveQuery<GrantId>) -> Resul
          FROM grants g
          JOIN clients c ON c.id = g.client_id AND g.created_at >= c.tokens_not_before
          LEFT JOIN sessions s
-             ON s.id = g.session_id AND s.ended_at IS NULL AND s.expires_at > $2 AND s.last_seen_at > $3
+             ON s.id = g.session_id AND s.ended_at IS NULL AND s.expires_at > $2
          WHERE g.user_id = $1 AND g.ended_at IS NULL AND g.expires_at > $2
            AND (s.id IS NOT NULL OR 'offline_access' = ANY (g.scope))
-           AND ($4::uuid IS NULL OR g.id > $4)
+           AND ($3::uuid IS NULL OR g.id > $3)
          ORDER BY g.id
-         LIMIT $5",
+         LIMIT $4",
         query.user_id.0,
         query.now,
-        query.idle_since,
         query.after.map(|id| id.0),
         query.limit
     )

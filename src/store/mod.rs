@@ -185,24 +185,34 @@ impl Store {
     /// # Errors
     /// The database cannot be reached, or was migrated by a newer version.
     pub async fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
-        let table = sqlx::query_scalar!(r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "exists!""#)
-            .fetch_one(&self.pool)
-            .await?;
-        let applied: Vec<i64> = if table {
-            // The table is sqlx's own, made at the first migration, so it is not there when queries are checked.
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "the migration table does not exist when queries are prepared"
-            )]
-            sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success").fetch_all(&self.pool).await?
-        } else {
-            Vec::new()
-        };
+        let applied = self.applied_migrations().await?;
         if let Some(unknown) = applied.iter().find(|version| !MIGRATOR.version_exists(**version)) {
             return Err(StoreError::Schema(schema_sentence(&sqlx::migrate::MigrateError::VersionMissing(*unknown))));
         }
-        let pending = MIGRATOR.iter().filter(|m| !applied.contains(&m.version));
-        Ok(pending.map(|m| format!("{:04} {}", m.version, m.description)).collect())
+        Ok(missing(&applied))
+    }
+
+    /// As [`Store::pending_migrations`], for a process that is already serving: while a newer version is rolled out, the schema may be
+    /// ahead of it, and migrations are written so that the previous version goes on working.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn missing_migrations(&self) -> Result<Vec<String>, StoreError> {
+        Ok(missing(&self.applied_migrations().await?))
+    }
+
+    async fn applied_migrations(&self) -> Result<Vec<i64>, StoreError> {
+        let table = sqlx::query_scalar!(r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "exists!""#)
+            .fetch_one(&self.pool)
+            .await?;
+        if !table {
+            return Ok(Vec::new());
+        }
+        // The table is sqlx's own, made at the first migration, so it is not there when queries are checked.
+        #[expect(clippy::disallowed_methods, reason = "the migration table does not exist when queries are prepared")]
+        let applied =
+            sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success").fetch_all(&self.pool).await?;
+        Ok(applied)
     }
 
     /// Connections of the pool: all, and those that nobody uses at the moment.
@@ -215,6 +225,12 @@ impl Store {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// What this binary knows and the database does not have.
+fn missing(applied: &[i64]) -> Vec<String> {
+    let pending = MIGRATOR.iter().filter(|m| !applied.contains(&m.version));
+    pending.map(|m| format!("{:04} {}", m.version, m.description)).collect()
 }
 
 fn schema_sentence(error: &sqlx::migrate::MigrateError) -> String {

@@ -22,7 +22,7 @@ pub async fn state(
         TokenState,
         r#"SELECT EXISTS (SELECT FROM revoked_tokens WHERE jti = $1) AS "token_revoked!",
                   NOT EXISTS (SELECT FROM clients
-                              WHERE id = $2 AND disabled_at IS NULL AND date_trunc('second', tokens_not_before) <= $4) AS "client_off!",
+                              WHERE id = $2 AND disabled_at IS NULL AND tokens_not_before <= $4) AS "client_off!",
                   $3::uuid IS NOT NULL AND NOT COALESCE(g.ended_at IS NULL AND g.expires_at > $5, false) AS "grant_over!",
                   $3::uuid IS NOT NULL AND NOT COALESCE(u.locked_at IS NULL AND u.id IS NOT NULL, false) AS "user_off!",
                   $3::uuid IS NOT NULL AND NOT COALESCE('offline_access' = ANY (g.scope), false) AND NOT EXISTS (

@@ -80,6 +80,20 @@ pub async fn find_for_sign_in(
     Ok(Some((User::try_from(user)?, row.password_hash)))
 }
 
+/// Whether the person may still sign in with the password that was verified. The answer holds until the transaction ends: a lock or a
+/// change of the password either came before and is seen here, or waits and then ends the session that this transaction makes.
+///
+/// # Errors
+/// The database.
+pub async fn hold_for_sign_in(db: impl PgExecutor<'_>, id: &UserId, phc: &str) -> Result<bool, StoreError> {
+    let held = sqlx::query!(
+        "SELECT id FROM users WHERE id = $1 AND locked_at IS NULL AND password_hash = $2 FOR SHARE",
+        id.0,
+        phc
+    );
+    Ok(held.fetch_optional(db).await?.is_some())
+}
+
 /// At most `limit` people created after `after`, in order of creation; with `email`, only who has that normalized address.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 //!
 //! Owns: names, labels (always from small fixed sets), the format of the log. Does not own: what is worth telling; callers decide.
 
+use std::io::IsTerminal as _;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 pub fn start_log(json: bool, filter: &str) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let builder = builder.with_ansi(std::io::stderr().is_terminal());
     // A second start in one process finds the first one's subscriber in place, which is as good.
     let _ = if json { builder.json().flatten_event(true).try_init() } else { builder.compact().try_init() };
 }

@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 
-use crate::app::{self, Listeners, ServeOptions};
+use crate::app::{self, Listeners, ServeOptions, StopSignal};
 use crate::config::{self, DevSettings, Environment};
 use crate::crypto::Random;
 use crate::domain::{Clock, Secret, SecretBytes};
+use crate::flows::SharedEngine;
 
 use super::Failure;
 use postgres::{PrivatePostgres, StartOptions};
@@ -47,10 +48,11 @@ pub struct Args {
 /// # Errors
 /// An address in use, no PostgreSQL on this machine, another `dev` on the same folder.
 pub async fn run(args: Args) -> Result<(), Failure> {
+    let mut stop = StopSignal::listen()?;
     let environment = Environment::of_this_process();
     // The addresses come first: a port in use is told before a database is started.
     let listeners = Listeners::bind(args.listen, args.admin_listen).await?;
-    let stopped_early = app::stop_signal();
+    let args = Args { listen: listeners.public_address, admin_listen: listeners.admin_address, ..args };
     let started = async {
         match &args.database_url {
             Some(_) => Ok(None),
@@ -59,9 +61,9 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     };
     let postgres = tokio::select! {
         started = started => started?,
-        () = stopped_early => return Ok(()),
+        () = stop.received() => return Ok(()),
     };
-    let served = serve(&args, &environment, postgres.as_ref(), listeners).await;
+    let served = serve(&args, &environment, postgres.as_ref(), listeners, stop).await;
     if let Some(postgres) = postgres {
         postgres.stop().await?;
     }
@@ -81,7 +83,29 @@ async fn serve(
     environment: &Environment,
     postgres: Option<&PrivatePostgres>,
     listeners: Listeners,
+    mut stop: StopSignal,
 ) -> Result<(), Failure> {
+    let (engine, options, config) = tokio::select! {
+        prepared = prepare(args, environment, postgres) => prepared?,
+        () = stop.received() => return Ok(()),
+    };
+    announce(&engine.policy.issuer, args, postgres, &config);
+    match postgres {
+        None => app::serve(engine, listeners, options, stop).await,
+        Some(postgres) => tokio::select! {
+            () = app::serve(engine, listeners, options, stop) => {}
+            error = postgres.died() => return Err(error.into()),
+        },
+    }
+    Ok(())
+}
+
+/// Migrates, makes keys, seeds, and leaves the settings file for the other commands.
+async fn prepare(
+    args: &Args,
+    environment: &Environment,
+    postgres: Option<&PrivatePostgres>,
+) -> Result<(SharedEngine, ServeOptions, PathBuf), Failure> {
     let database_url = postgres.map(PrivatePostgres::database_url).or(args.database_url.as_deref()).unwrap_or_default();
     let folder = postgres.map_or(args.data_dir.as_path(), PrivatePostgres::folder);
     let settings = config::for_dev(
@@ -103,15 +127,7 @@ async fn serve(
     seed::seed(&engine).await?;
     engine.reload_all().await?;
     let config = write_settings(folder, &engine.policy.issuer, args, database_url)?;
-    announce(&engine.policy.issuer, args, postgres, &config);
-    match postgres {
-        None => app::serve(engine, listeners, options).await,
-        Some(postgres) => tokio::select! {
-            () = app::serve(engine, listeners, options) => {}
-            error = postgres.died() => return Err(error.into()),
-        },
-    }
-    Ok(())
+    Ok((engine, options, config))
 }
 
 /// The key that encrypts private keys in the dev database, made at the first start and readable by its owner only.

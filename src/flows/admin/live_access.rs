@@ -19,7 +19,8 @@ pub async fn sessions(
     request: PageRequest<SessionId>,
 ) -> Result<Page<LiveSession>, AdminError> {
     super::users::find(engine, user).await?;
-    let sessions = store::live_access::sessions(engine.store.pool(), query(engine, user, &request)).await?;
+    let idle_since = engine.clock.now() - engine.policy.session_idle_lifetime;
+    let sessions = store::live_access::sessions(engine.store.pool(), query(engine, user, &request), idle_since).await?;
     Ok(request.page(sessions))
 }
 
@@ -63,7 +64,5 @@ pub async fn end_grant(engine: &Engine, id: GrantId, caller: &Caller) -> Result<
 }
 
 fn query<K: Copy>(engine: &Engine, user_id: UserId, request: &PageRequest<K>) -> LiveQuery<K> {
-    let now = engine.clock.now();
-    let idle_since = now - engine.policy.session_idle_lifetime;
-    LiveQuery { user_id, after: request.after, limit: request.rows(), now, idle_since }
+    LiveQuery { user_id, after: request.after, limit: request.rows(), now: engine.clock.now() }
 }

@@ -52,8 +52,9 @@ pub async fn find_by_any_name(engine: &Engine, name: &str) -> Result<User, Admin
 /// # Errors
 /// It cannot be accepted, or somebody else has the address or the user name.
 pub async fn create(engine: &Engine, draft: AccountDraft, caller: &Caller) -> Result<User, AdminError> {
+    let user = new_user(engine, draft)?;
     let mut tx = engine.store.begin("create user").await?;
-    let user = insert(engine, &mut tx, draft, caller).await?;
+    insert(engine, &mut tx, &user, caller).await?;
     tx.commit().await?;
     Ok(user)
 }
@@ -68,9 +69,11 @@ pub async fn create_with_password(
     password: Secret,
     caller: &Caller,
 ) -> Result<User, AdminError> {
+    let user = new_user(engine, draft)?;
+    let phc = judged_hash(engine, password, &user).await?;
     let mut tx = engine.store.begin("create user").await?;
-    let user = insert(engine, &mut tx, draft, caller).await?;
-    let user = write_password(engine, &mut tx, user, password, caller).await?;
+    insert(engine, &mut tx, &user, caller).await?;
+    let user = write_password(engine, &mut tx, user, &phc, caller).await?;
     tx.commit().await?;
     Ok(user)
 }
@@ -173,17 +176,18 @@ pub async fn sign_out(engine: &Engine, id: UserId, caller: &Caller) -> Result<()
 /// # Errors
 /// There is none of this id, or the password is refused, with the reasons.
 pub async fn set_password(engine: &Engine, id: UserId, password: Secret, caller: &Caller) -> Result<User, AdminError> {
+    let phc = judged_hash(engine, password, &find(engine, id).await?).await?;
     let mut tx = engine.store.begin("set password").await?;
     let user = store::users::lock(tx.conn(), &id).await?.ok_or(AdminError::NotFound)?;
-    let user = write_password(engine, &mut tx, user, password, caller).await?;
+    let user = write_password(engine, &mut tx, user, &phc, caller).await?;
     tx.commit().await?;
     Ok(user)
 }
 
-async fn insert(engine: &Engine, tx: &mut Tx, draft: AccountDraft, caller: &Caller) -> Result<User, AdminError> {
+fn new_user(engine: &Engine, draft: AccountDraft) -> Result<User, AdminError> {
     refuse_problems(registration::judge_account(&draft))?;
     let now = engine.clock.now();
-    let user = User {
+    Ok(User {
         id: UserId(engine.random.uuid_v7(now)),
         username: draft.username,
         email: draft.email,
@@ -193,23 +197,30 @@ async fn insert(engine: &Engine, tx: &mut Tx, draft: AccountDraft, caller: &Call
         has_password: false,
         created_at: now,
         updated_at: now,
-    };
-    store::users::insert(tx.conn(), &user).await.map_err(explain_taken)?;
+    })
+}
+
+async fn insert(engine: &Engine, tx: &mut Tx, user: &User, caller: &Caller) -> Result<(), AdminError> {
+    store::users::insert(tx.conn(), user).await.map_err(explain_taken)?;
     engine.record(tx, "user.created", &user.id, json!({}), caller).await?;
-    Ok(user)
+    Ok(())
+}
+
+/// Hashing takes long, so it comes before the transaction.
+async fn judged_hash(engine: &Engine, password: Secret, user: &User) -> Result<String, AdminError> {
+    refuse_problems(registration::judge_password(password.expose(), engine.policy.password_min_length, user))?;
+    Ok(engine.passwords.hash(password).await.map_err(InternalError::from)?)
 }
 
 async fn write_password(
     engine: &Engine,
     tx: &mut Tx,
     user: User,
-    password: Secret,
+    phc: &str,
     caller: &Caller,
 ) -> Result<User, AdminError> {
-    refuse_problems(registration::judge_password(password.expose(), engine.policy.password_min_length, &user))?;
-    let phc = engine.passwords.hash(password).await.map_err(InternalError::from)?;
     let now = engine.clock.now();
-    store::users::set_password_hash(tx.conn(), &user.id, &phc, now).await?;
+    store::users::set_password_hash(tx.conn(), &user.id, phc, now).await?;
     let ended = end_all(tx, user.id, GrantEnd::PasswordChanged, now).await?;
     engine.record(tx, "user.password_set", &user.id, ended, caller).await?;
     Ok(User { has_password: true, updated_at: now, ..user })

@@ -15,6 +15,8 @@ mod problem;
 mod resource_servers;
 mod users;
 
+pub(super) use problem::broken_down;
+
 use std::sync::LazyLock;
 
 use axum::Router;

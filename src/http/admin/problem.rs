@@ -237,6 +237,16 @@ fn write(response: &mut Response, problem: &Problem, instance: &str) {
     *response.body_mut() = Body::from(body);
 }
 
+/// What the admin API answers when no handler of it could; its own layers are passed by then.
+pub(in crate::http) fn broken_down(status: StatusCode, sentence: &'static str) -> Response {
+    let kind = if status == StatusCode::SERVICE_UNAVAILABLE { "temporarily-unavailable" } else { "internal-error" };
+    let problem = Problem::new(status, kind, "The request was not answered", sentence);
+    let mut response = status.into_response();
+    write(&mut response, &problem, "");
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
 /// Unknown paths of the admin API.
 pub(super) async fn unknown_route() -> Problem {
     Problem::not_found("The admin API has no such path; GET /admin/v1/openapi.json lists all.")

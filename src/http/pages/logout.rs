@@ -2,7 +2,7 @@
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 
 use crate::domain::Origin;
@@ -14,17 +14,22 @@ use crate::protocol::logout::AfterLogout;
 use crate::protocol::params::Params;
 
 use super::views::{LogoutConfirm, LogoutRefused, SignedOut};
-use super::{BrowserParams, PLAIN, Policy, internal, render, see_other, stale_form};
+use super::{BrowserParams, END_SESSION, PLAIN, Policy, again_by_get, internal, render, see_other, stale_form};
 use crate::http::{Public, cookies};
 
 /// RP-Initiated Logout §2, by GET and by POST.
 pub(in crate::http) async fn end_session(
     State(public): State<Public>,
     Extension(origin): Extension<Origin>,
+    method: Method,
     headers: HeaderMap,
     BrowserParams(params): BrowserParams,
 ) -> Response {
-    answer(&public.engine, &params, &cookies::browser(&public.engine, &headers), &origin).await
+    let browser = cookies::browser(&public.engine, &headers);
+    let outcome = logout::begin(&public.engine, &params, &browser).await;
+    let again =
+        again_by_get(&method, END_SESSION, &params, &browser).filter(|_| matches!(outcome, Ok(Logout::Done(_))));
+    again.unwrap_or_else(|| answer(&public.engine, outcome, &browser, &origin))
 }
 
 /// The person's own way out: as a logout without an application.
@@ -33,12 +38,14 @@ pub(in crate::http) async fn page(
     Extension(origin): Extension<Origin>,
     headers: HeaderMap,
 ) -> Response {
-    answer(&public.engine, &Params::default(), &cookies::browser(&public.engine, &headers), &origin).await
+    let browser = cookies::browser(&public.engine, &headers);
+    let outcome = logout::begin(&public.engine, &Params::default(), &browser).await;
+    answer(&public.engine, outcome, &browser, &origin)
 }
 
-async fn answer(engine: &Engine, params: &Params, browser: &Browser, origin: &Origin) -> Response {
-    match logout::begin(engine, params, browser).await {
-        Ok(Logout::Done(after)) => done(&after),
+fn answer(engine: &Engine, outcome: Result<Logout, FlowError>, browser: &Browser, origin: &Origin) -> Response {
+    match outcome {
+        Ok(Logout::Done(after)) => done(&after, browser),
         Ok(Logout::Ask(question)) => {
             ask(engine, browser, &question).unwrap_or_else(|trouble| internal(&trouble, origin))
         }
@@ -47,12 +54,15 @@ async fn answer(engine: &Engine, params: &Params, browser: &Browser, origin: &Or
     }
 }
 
-fn done(after: &AfterLogout) -> Response {
+fn done(after: &AfterLogout, browser: &Browser) -> Response {
     let mut response = match after.location() {
         Some(location) => see_other(location),
         None => render(StatusCode::OK, &SignedOut { back: None }, &PLAIN),
     };
-    cookies::signed_out(response.headers_mut());
+    // A browser that sent no session cookie, perhaps because another site made it come here, keeps what it has.
+    if browser.session.is_some() {
+        cookies::signed_out(response.headers_mut());
+    }
     response
 }
 
@@ -102,11 +112,11 @@ pub(in crate::http) async fn confirm(
     };
     match public.engine.csrf_fits(&browser, Form::Logout, sealed, csrf) {
         Ok(true) => {}
-        Ok(false) => return stale_form(&origin, Some("/logout".to_owned())),
+        Ok(false) => return stale_form(&browser, &origin, Some("/logout".to_owned())),
         Err(trouble) => return internal(&trouble, &origin),
     }
     match logout::confirm(&public.engine, sealed, &browser).await {
-        Ok(after) => done(&after),
+        Ok(after) => done(&after, &browser),
         Err(FlowError::Refused(refusal)) => refused(&refusal, &origin),
         Err(FlowError::Internal(trouble)) => internal(&trouble, &origin),
     }

@@ -98,11 +98,6 @@ fn judge_uris(metadata: &ClientMetadata, problems: &mut Problems) {
 
 fn judge_grants(metadata: &ClientMetadata, problems: &mut Problems) {
     let grants = &metadata.grant_types;
-    problems.require(
-        !grants.is_empty(),
-        "grant_types",
-        "is empty; name at least one of authorization_code and client_credentials",
-    );
     let distinct: HashSet<&GrantType> = grants.iter().collect();
     problems.require(distinct.len() == grants.len(), "grant_types", "names the same grant twice; remove the second");
     // RFC 6749 §4.4.3: client credentials yield no refresh token, so it only ever comes from a code.
@@ -118,6 +113,11 @@ fn judge_authentication(metadata: &ClientMetadata, problems: &mut Problems) {
     if metadata.token_endpoint_auth_method != ClientAuthMethod::None {
         return;
     }
+    problems.require(
+        !metadata.grant_types.is_empty(),
+        "grant_types",
+        "is empty, so a client with token_endpoint_auth_method none could do nothing; add authorization_code",
+    );
     // RFC 9700 §2.1.1: nothing but PKCE ties the code of a public client to the one that asked for it.
     problems.require(
         metadata.require_pkce,
@@ -242,8 +242,13 @@ mod tests {
     }
 
     #[test]
-    fn a_client_without_any_grant_is_told_so() {
-        assert_eq!(fields(&ClientMetadata { grant_types: Vec::new(), ..service() }), ["grant_types"]);
+    fn a_client_that_only_introspects_needs_no_grant_but_a_secret() {
+        let api = ClientMetadata { grant_types: Vec::new(), ..service() };
+        assert_eq!(judge(&api), []);
+        assert_eq!(
+            fields(&ClientMetadata { token_endpoint_auth_method: ClientAuthMethod::None, ..api }),
+            ["grant_types"]
+        );
     }
 
     #[test]

@@ -19,6 +19,9 @@ use tower::ServiceExt as _;
 use super::{Answer, basic, database, form};
 
 pub const ISSUER: &str = "https://id.example";
+/// Encrypts the keys in the test's database, under the id `k1`.
+pub const ENCRYPTION_KEY: [u8; 32] =
+    *b"v\xe1\x1d\x94K\x07z\xb3.\xd5i\x80\xfc\x12Q\xc8`\xaf9\x03\xe7X\x9a$\xbd\x41o\xf6\x0b\x83-\xd2";
 
 /// One replica of the server; dropping it stops its jobs.
 pub struct TestApp {
@@ -51,8 +54,46 @@ fn policy() -> Policy {
     }
 }
 
+fn cold_engine(database_url: &str, clock: Clock, encryption_keys: KeyEncryptionKeys, policy: Policy) -> SharedEngine {
+    let random = Random::system();
+    let quick = HashParams { memory_kib: 64, iterations: 1, parallelism: 1 };
+    Arc::new(Engine {
+        store: database::store(database_url),
+        clock,
+        passwords: PasswordPool::start(quick, 1, 64, random.clone()).unwrap(),
+        random,
+        encryption_keys,
+        snapshots: Snapshots::empty(),
+        policy,
+    })
+}
+
+fn http_options() -> HttpOptions {
+    HttpOptions {
+        trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+        max_body_bytes: 65_536,
+        request_timeout: Duration::from_secs(20),
+        sign_ins_per_source_per_minute: 10_000,
+        demo: true,
+        hsts: true,
+    }
+}
+
+/// Puts keys into a database that began a while before the tests' clock, and before that of the machine.
+pub async fn make_keys(database_url: &str) {
+    let clock = Clock::manual(Timestamp::from_unix_timestamp(1_795_000_000).unwrap());
+    let engine = cold_engine(database_url, clock, usual_encryption_keys(), policy());
+    engine.maintain_keys().await.unwrap();
+    engine.store.close().await;
+}
+
+/// When every test begins.
+fn start_of_time() -> Clock {
+    Clock::manual(Timestamp::from_unix_timestamp(1_800_000_000).unwrap())
+}
+
 fn usual_encryption_keys() -> KeyEncryptionKeys {
-    KeyEncryptionKeys::new("k1".into(), SecretBytes::new(vec![7; 32]), Vec::new()).unwrap()
+    KeyEncryptionKeys::new("k1".into(), SecretBytes::new(ENCRYPTION_KEY.to_vec()), Vec::new()).unwrap()
 }
 
 impl TestApp {
@@ -61,11 +102,19 @@ impl TestApp {
         Self::start_with(|_| {}).await
     }
 
+    /// The same with keys that were made at this very moment.
+    pub async fn start_with_new_keys() -> Self {
+        let url = database::empty().await;
+        let store = database::store(&url);
+        store.migrate().await.unwrap();
+        store.close().await;
+        Self::over(url, start_of_time(), usual_encryption_keys(), |_| {}).await
+    }
+
     /// The same with other decisions of the operator.
     pub async fn start_with(change: impl FnOnce(&mut Policy)) -> Self {
         let url = database::fresh().await;
-        let clock = Clock::manual(Timestamp::from_unix_timestamp(1_800_000_000).unwrap());
-        Self::over(url, clock, usual_encryption_keys(), change).await
+        Self::over(url, start_of_time(), usual_encryption_keys(), change).await
     }
 
     /// Another replica over the same database, with the same clock.
@@ -78,6 +127,11 @@ impl TestApp {
         Self::over(self.database_url.clone(), self.clock.clone(), encryption_keys, |_| {}).await
     }
 
+    /// A server over this database that goes by the machine's clock, as a real process beside it does.
+    pub async fn beside(database_url: &str) -> Self {
+        Self::over(database_url.to_owned(), Clock::System, usual_encryption_keys(), |_| {}).await
+    }
+
     async fn over(
         database_url: String,
         clock: Clock,
@@ -86,27 +140,10 @@ impl TestApp {
     ) -> Self {
         let mut policy = policy();
         change(&mut policy);
-        let random = Random::system();
-        let quick = HashParams { memory_kib: 64, iterations: 1, parallelism: 1 };
-        let engine = Arc::new(Engine {
-            store: database::store(&database_url),
-            clock: clock.clone(),
-            passwords: PasswordPool::start(quick, 1, 64, random.clone()).unwrap(),
-            random,
-            encryption_keys,
-            snapshots: Snapshots::empty(),
-            policy,
-        });
+        let engine = cold_engine(&database_url, clock.clone(), encryption_keys, policy);
         engine.maintain_keys().await.unwrap();
         engine.reload_all().await.unwrap();
-        let options = HttpOptions {
-            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
-            max_body_bytes: 65_536,
-            request_timeout: Duration::from_secs(20),
-            sign_ins_per_source_per_minute: 10_000,
-            demo: true,
-            hsts: true,
-        };
+        let options = http_options();
         Self {
             public: public_router(Arc::clone(&engine), &options),
             admin: admin_router(Arc::clone(&engine), &options),
@@ -115,6 +152,23 @@ impl TestApp {
             clock,
             database_url,
         }
+    }
+
+    /// The same server behind other HTTP options.
+    pub fn with_http(mut self, change: impl FnOnce(&mut HttpOptions)) -> Self {
+        let mut options = http_options();
+        change(&mut options);
+        self.public = public_router(Arc::clone(&self.engine), &options);
+        self.admin = admin_router(Arc::clone(&self.engine), &options);
+        self
+    }
+
+    /// The admin listener of a process that has not read anything from its database yet.
+    pub fn before_the_first_load(&self) -> Router {
+        admin_router(
+            cold_engine(&self.database_url, self.clock.clone(), usual_encryption_keys(), policy()),
+            &http_options(),
+        )
     }
 
     /// Sends a request to the public listener.
@@ -155,7 +209,8 @@ impl TestApp {
     }
 }
 
-async fn send(router: &Router, mut request: Request<Body>) -> Answer {
+/// Sends a request to a router, by default as a stranger.
+pub async fn send(router: &Router, mut request: Request<Body>) -> Answer {
     let peer: std::net::SocketAddr = "192.0.2.1:40000".parse().unwrap();
     request.extensions_mut().get_or_insert_with(|| ConnectInfo(peer));
     Answer::read(router.clone().oneshot(request).await.unwrap()).await

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 
+use super::page::hidden_fields;
 use super::{Answer, ISSUER, PASSWORD, TestApp, form};
 
 /// A person's browser.
@@ -14,13 +15,23 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Sends a request with the cookies and keeps the new ones.
-    pub async fn send(&mut self, app: &TestApp, mut request: Request<Body>) -> Answer {
+    fn with_cookies(&self, mut request: Request<Body>) -> Request<Body> {
         let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         if !cookies.is_empty() {
             request.headers_mut().insert(header::COOKIE, cookies.join("; ").parse().unwrap());
         }
+        request
+    }
+
+    /// Sends a request with the cookies and keeps the new ones.
+    pub async fn send(&mut self, app: &TestApp, request: Request<Body>) -> Answer {
+        let request = self.with_cookies(request);
         let answer = app.send(request).await;
+        self.keep_cookies(&answer);
+        answer
+    }
+
+    fn keep_cookies(&mut self, answer: &Answer) {
         for cookie in answer.headers.get_all(header::SET_COOKIE) {
             let (name, rest) = cookie.to_str().unwrap().split_once('=').unwrap();
             let value = rest.split(';').next().unwrap();
@@ -30,7 +41,6 @@ impl Browser {
                 self.cookies.insert(name.to_owned(), value.to_owned());
             }
         }
-        answer
     }
 
     /// GETs one address.
@@ -55,15 +65,38 @@ impl Browser {
         answer
     }
 
-    /// Posts the form of a page with further or other values.
-    pub async fn submit(&mut self, app: &TestApp, page: &Answer, path: &str, values: &[(&str, &str)]) -> Answer {
+    /// The form of a page with further or other values, ready to be sent.
+    pub fn filled_in(&self, page: &Answer, path: &str, values: &[(&str, &str)]) -> Request<Body> {
         let hidden = hidden_fields(&page.body);
         let mut fields: Vec<(&str, &str)> =
             hidden.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         fields.retain(|(name, _)| !values.iter().any(|(other, _)| other == name));
         fields.extend_from_slice(values);
-        let answer = self.send(app, form(path, &fields)).await;
+        self.with_cookies(form(path, &fields))
+    }
+
+    /// Posts the form of a page with further or other values.
+    pub async fn submit(&mut self, app: &TestApp, page: &Answer, path: &str, values: &[(&str, &str)]) -> Answer {
+        let answer = self.send(app, self.filled_in(page, path, values)).await;
         self.follow(app, answer).await
+    }
+
+    /// Posts a form as it is; redirects are not followed.
+    pub async fn post(&mut self, app: &TestApp, path: &str, params: &[(&str, &str)]) -> Answer {
+        self.send(app, form(path, params)).await
+    }
+
+    /// A form that another site makes this browser post: `SameSite=Lax` keeps the cookies back, and cookies of the answer are kept.
+    pub async fn post_from_elsewhere(&mut self, app: &TestApp, path: &str, params: &[(&str, &str)]) -> Answer {
+        let own = std::mem::take(&mut self.cookies);
+        let mut request = form(path, params);
+        for (name, value) in [("sec-fetch-site", "cross-site"), ("origin", "https://elsewhere.example")] {
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        let answer = self.send(app, request).await;
+        self.cookies = own;
+        self.keep_cookies(&answer);
+        answer
     }
 
     /// Fills in the sign-in page.
@@ -82,19 +115,4 @@ impl Browser {
         }
         answer
     }
-}
-
-/// The hidden inputs of a page, unescaped.
-pub fn hidden_fields(html: &str) -> Vec<(String, String)> {
-    let attribute = |tag: &str, name: &str| {
-        let (_, rest) = tag.split_once(&format!("{name}=\""))?;
-        let value = rest.split('"').next()?;
-        Some(value.replace("&#38;", "&").replace("&amp;", "&").replace("&#34;", "\"").replace("&quot;", "\""))
-    };
-    html.split("<input")
-        .skip(1)
-        .filter_map(|tag| tag.split('>').next())
-        .filter(|tag| tag.contains("type=\"hidden\""))
-        .filter_map(|tag| Some((attribute(tag, "name")?, attribute(tag, "value")?)))
-        .collect()
 }

@@ -1,20 +1,28 @@
 //! What every test stands on.
 
+mod administration;
 mod app;
 mod browser;
-mod database;
+pub mod database;
 mod fixtures;
+mod gallery;
 mod jwt;
 mod operator;
+mod page;
+mod people;
+pub mod process;
 mod race;
 mod relying_party;
 mod scene;
 mod sql;
+pub mod tcp;
 mod wire;
 
-pub use app::{ISSUER, TestApp};
+pub use administration::operator;
+pub use app::{ENCRYPTION_KEY, ISSUER, TestApp, send};
 pub use browser::Browser;
 pub use fixtures::{ClientFixture, PASSWORD, web_metadata};
+pub use gallery::every_page;
 pub use jwt::{Es256, compact, jwks, jwt_part, verify};
 pub use operator::Operator;
 pub use race::at_once;

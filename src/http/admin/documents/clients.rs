@@ -215,7 +215,7 @@ impl ClientDocument {
     /// It has not the form of a client id.
     pub fn id(&self) -> Result<Option<ClientId>, Vec<MetadataProblem>> {
         let Some(text) = &self.client_id else { return Ok(None) };
-        let sentence = "is not 1 to 128 printable ASCII characters without space, or has the form of a UUID; choose another or leave it out";
+        let sentence = "must be 1 to 128 printable ASCII characters and not a UUID; choose another or leave it out";
         ClientId::parse(text).map(Some).ok_or_else(|| vec![problem("client_id", sentence)])
     }
 
