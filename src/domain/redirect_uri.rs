@@ -37,6 +37,11 @@ pub enum RedirectUriProblem {
     /// `https://user:password@host` is how look-alike addresses are built.
     #[error("it holds user information before the host; remove it")]
     UserInfo,
+    /// A host that DNS cannot know; it would also be copied into the pages' Content-Security-Policy, where `;` and `,` separate.
+    #[error(
+        "its host holds a character that host names do not have; use letters, digits, dots and hyphens (xn--... for others)"
+    )]
+    Host,
     /// Wildcards are not offered.
     #[error("wildcards are not allowed; register each URI in full")]
     Wildcard,
@@ -87,6 +92,9 @@ impl RedirectUri {
         }
         if !url.username().is_empty() || url.password().is_some() || authority(text).contains('@') {
             return Err(P::UserInfo);
+        }
+        if !authority(text).bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b)) {
+            return Err(P::Host);
         }
         if url.scheme() == "http" && !is_loopback(url) {
             return Err(P::PlainHttp);
@@ -201,6 +209,9 @@ mod tests {
             ("https://app.example/cb#f", P::Fragment),
             ("https://user@app.example/cb", P::UserInfo),
             ("https://*.app.example/cb", P::Wildcard),
+            ("https://app.example;script-src/cb", P::Host),
+            ("https://app.example,b/cb", P::Host),
+            ("https://%65vil.example/cb", P::Host),
             ("https://app.example/a/../cb", P::DotSegments),
             ("https://app.example/a/%2E%2e/cb", P::DotSegments),
             ("https:app.example/cb", P::NotAbsolute),

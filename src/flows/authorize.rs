@@ -152,7 +152,13 @@ fn with_hint(
 ) -> Result<AuthorizationRequest, OAuthError> {
     let Some(hint) = params.one("id_token_hint")? else { return Ok(request) };
     let refused = || OAuthError::invalid_request("The id_token_hint is not an ID token that this server issued.");
-    let Ok(keyring) = engine.snapshots.keyring() else { return Ok(request) };
+    // Unread it must not be dropped: the answer could then be about another person than the application expects.
+    let keyring = engine.snapshots.keyring().map_err(|_| {
+        OAuthError::new(
+            ErrorCode::TemporarilyUnavailable,
+            "The id_token_hint cannot be checked now; try again in a moment.",
+        )
+    })?;
     let now = engine.clock.now();
     let claims =
         crypto::verify::<IdTokenClaims>(&keyring, hint, &[ID_TOKEN_TYPE], &engine.policy.issuer, now, Expiry::Ignore);
@@ -285,7 +291,8 @@ fn details(engine: &Engine, request: &AuthorizationRequest, client: &Client, ses
     }
 }
 
-/// The same request, sealed so that it asks for another account than the one that is signed in.
+/// The same request, sealed so that it asks for another account than the one that is signed in. Whom the application expects by
+/// `id_token_hint` stays: it must not get anybody else (OpenID Connect Core §3.1.2.2).
 ///
 /// # Errors
 /// No key.
@@ -293,6 +300,5 @@ pub fn for_another_account(engine: &Engine, request: &AuthorizationRequest) -> R
     let mut request = request.clone();
     request.prompt.select_account = true;
     request.received_at = engine.clock.now();
-    request.expected_user = None;
     seal(engine, &request)
 }

@@ -47,7 +47,8 @@ pub async fn begin(engine: &Engine, params: &Params, browser: &Browser) -> Resul
     };
     let named = hint.as_ref().map(|hint| hint.client_id.as_str()).or(request.client_id.as_deref());
     let client = match named.and_then(ClientId::parse) {
-        Some(id) => engine.snapshots.client(&id)?,
+        // One that is switched off can do nothing, so nobody is sent to it either.
+        Some(id) => engine.snapshots.client(&id)?.filter(|client| client.disabled_at.is_none()),
         None => None,
     };
     let session = engine.session(browser, None).await?.map(|(session, _)| session);

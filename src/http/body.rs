@@ -61,7 +61,8 @@ pub(super) async fn form_text<S: Send + Sync>(request: Request, state: &S) -> Re
         .map_err(|_| errors::oauth_json(&OAuthError::invalid_request("The request body is not UTF-8.")))
 }
 
-fn is_form(headers: &HeaderMap) -> bool {
+/// Whether the body is said to be a form.
+pub(super) fn is_form(headers: &HeaderMap) -> bool {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }

@@ -1,7 +1,6 @@
 //! Cookies: three of them, all `__Host-`, Secure, `HttpOnly`, `SameSite=Lax` (SECURITY 62).
 
 use axum::http::{HeaderMap, HeaderValue, header};
-use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::{Cookie, SameSite};
 
 use crate::domain::Secret;
@@ -17,9 +16,24 @@ const DEVICE_MAX_AGE: time::Duration = time::Duration::days(365);
 
 /// The browser behind a request.
 pub(super) fn browser(engine: &Engine, headers: &HeaderMap) -> Browser {
-    let jar = CookieJar::from_headers(headers);
-    let value = |name: &str| jar.get(name).map(|cookie| cookie.value().to_owned());
-    Browser::read(engine, value(BROWSER).as_deref(), value(SESSION).as_deref(), value(DEVICE).as_deref())
+    Browser::read(engine, value(headers, BROWSER), value(headers, SESSION), value(headers, DEVICE))
+}
+
+/// The value of the only cookie of exactly this name. Browsers let no other host set a name that begins with `__Host-`, so the name
+/// is compared byte by byte: what percent-decoding, trimming or folding turns into it may come from any host of the domain, with the
+/// attacker's session inside. For the same reason a name that comes twice counts as absent. A neighbour's cookie that is no text
+/// does not hide ours.
+fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let pairs = headers.get_all(header::COOKIE).iter().flat_map(|all| all.as_bytes().split(|byte| *byte == b';'));
+    let named = |pair: &'a [u8]| {
+        let spaces = pair.iter().take_while(|byte| **byte == b' ').count();
+        pair[spaces..].strip_prefix(name.as_bytes())?.strip_prefix(b"=")
+    };
+    let mut found = pairs.filter_map(named);
+    match (found.next(), found.next()) {
+        (Some(value), None) => std::str::from_utf8(value).ok(),
+        _ => None,
+    }
 }
 
 fn set(headers: &mut HeaderMap, name: &'static str, value: &str, max_age: Option<time::Duration>) {

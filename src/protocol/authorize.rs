@@ -11,6 +11,13 @@ use super::params::Params;
 use super::pkce;
 use super::redirect::VerifiedRedirectUri;
 
+/// The longest `state` in bytes, at the authorization endpoint and at the logout.
+pub(super) const LONGEST_STATE: usize = 2048;
+
+/// The longest request as JSON. Sealed it is a part of the pages' addresses, and common proxies take no line above 8 KiB; better that
+/// the client is told than that a person meets a page which cannot be left.
+const LONGEST_REQUEST: usize = 6000;
+
 /// A request that passed every check that needs no session. It travels sealed through the sign-in and consent pages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthorizationRequest {
@@ -145,21 +152,27 @@ pub fn judge(
             "code_challenge is missing: this client must use PKCE with S256 (RFC 7636).",
         ));
     }
-    Ok(AuthorizationRequest {
+    let request = AuthorizationRequest {
         id,
         received_at,
         client_id: client.id.as_str().to_owned(),
         redirect_uri: addressee.redirect_uri.clone(),
-        state: bounded(addressee.state.as_deref(), "state", 2048)?,
+        state: bounded(addressee.state.as_deref(), "state", LONGEST_STATE)?,
         nonce: bounded(params.one("nonce")?, "nonce", 512)?,
         scope,
         resources: resources(params)?,
         code_challenge,
         prompt: parse_prompt(params.one("prompt")?)?,
         max_age: parse_max_age(params.one("max_age")?)?,
-        login_hint: bounded(params.one("login_hint")?, "login_hint", 254)?,
+        login_hint: params.one("login_hint")?.filter(|hint| is_plausible_name(hint)).map(str::to_owned),
         expected_user: None,
-    })
+    };
+    if serde_json::to_vec(&request).is_ok_and(|json| json.len() > LONGEST_REQUEST) {
+        let sentence =
+            "The request is too long to be carried through the pages; shorten state, nonce, scope or resource.";
+        return Err(OAuthError::invalid_request(sentence));
+    }
+    Ok(request)
 }
 
 fn refuse_unsupported(params: &Params) -> Result<(), OAuthError> {
@@ -249,7 +262,16 @@ fn parse_max_age(text: Option<&str>) -> Result<Option<i64>, OAuthError> {
     text.map(parse).transpose()
 }
 
-fn bounded(value: Option<&str>, name: &str, most: usize) -> Result<Option<String>, OAuthError> {
+/// A hint never causes an error (OpenID Connect Core §3.1.2.1); one that nobody can be called by is not filled in.
+fn is_plausible_name(hint: &str) -> bool {
+    hint.len() <= 254 && !hint.contains(char::is_control)
+}
+
+/// The value, unless it is too long: refused rather than cut, because half a value means something else.
+///
+/// # Errors
+/// `invalid_request` that names the parameter.
+pub(super) fn bounded(value: Option<&str>, name: &str, most: usize) -> Result<Option<String>, OAuthError> {
     match value {
         Some(value) if value.chars().any(char::is_control) => {
             Err(OAuthError::invalid_request(format!("{name} holds a control character.")))

@@ -1,5 +1,7 @@
 //! The one dispatcher of a sign-in: which step comes next (OpenID Connect Core §3.1.2.3, §3.1.2.4).
 
+use time::Duration;
+
 use crate::domain::{Client, Scope, Session, Timestamp};
 
 use super::authorize::AuthorizationRequest;
@@ -70,9 +72,9 @@ fn signed_in_recently_enough(request: &AuthorizationRequest, session: &Session, 
         return true;
     }
     let again = request.prompt.login || request.prompt.select_account;
-    // A clock that jumped back makes a sign-in lie in the future; its age then counts as zero.
-    let age = (now - session.authentication.auth_time).whole_seconds().max(0);
-    !again && request.max_age.is_none_or(|most| age <= most)
+    // A clock that jumped back makes a sign-in lie in the future; it is then young enough. Fractions count, so that 0 always asks.
+    let age = now - session.authentication.auth_time;
+    !again && request.max_age.is_none_or(|most| age <= Duration::seconds(most))
 }
 
 fn needs_consent(request: &AuthorizationRequest, client: &Client, facts: Facts<'_>) -> bool {
@@ -97,7 +99,6 @@ pub fn identity_is_assured(request: &AuthorizationRequest, client: &Client) -> b
 
 #[cfg(test)]
 mod tests {
-    use time::Duration;
     use uuid::Uuid;
 
     use super::*;

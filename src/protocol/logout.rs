@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{Client, Session};
 
+use super::authorize::{LONGEST_STATE, bounded};
 use super::error::OAuthError;
 use super::params::Params;
 use super::redirect::append_params;
@@ -25,14 +26,14 @@ impl LogoutRequest {
     /// Reads the parameters.
     ///
     /// # Errors
-    /// `invalid_request`: a repeated parameter.
+    /// `invalid_request`: a repeated parameter, or a state that is too long to be carried through the pages.
     pub fn parse(params: &Params) -> Result<Self, OAuthError> {
         params.refuse_repetition()?;
         let text = |name| params.one(name).map(|value| value.map(str::to_owned));
         Ok(Self {
             id_token_hint: text("id_token_hint")?,
             post_logout_redirect_uri: text("post_logout_redirect_uri")?,
-            state: text("state")?,
+            state: bounded(params.one("state")?, "state", LONGEST_STATE)?,
             client_id: text("client_id")?,
         })
     }

@@ -45,8 +45,9 @@ impl VerifiedRedirectUri {
     #[must_use]
     pub fn csp_source(&self) -> String {
         let (scheme, rest) = self.0.split_once(':').unwrap_or((&self.0, ""));
+        let scheme = scheme.to_ascii_lowercase();
         match rest.strip_prefix("//").and_then(|rest| rest.split(['/', '?']).next()) {
-            Some(authority) if matches!(scheme, "http" | "https") => format!("{scheme}://{authority}"),
+            Some(authority) if matches!(scheme.as_str(), "http" | "https") => format!("{scheme}://{authority}"),
             _ => format!("{scheme}:"),
         }
     }
@@ -189,6 +190,23 @@ mod tests {
             "https://rp.example/cb?code=1&state=%C3%A9%26"
         );
         assert_eq!(append_params("https://rp.example/cb?", &[("a", "1")]), "https://rp.example/cb?a=1");
+    }
+
+    #[test]
+    fn security_10_a_page_policy_names_exactly_the_origin_or_the_private_scheme() {
+        let native = |uri: &str| {
+            let client = client(&[uri], ApplicationType::Native);
+            let uri = VerifiedRedirectUri::match_registered(&client, uri).unwrap();
+            (uri.csp_source(), uri.display_host())
+        };
+        for (uri, source, host) in [
+            ("https://rp.example:8443/cb?a;b", "https://rp.example:8443", "rp.example:8443"),
+            ("HTTPS://rp.example/cb", "https://rp.example", "rp.example"),
+            ("http://[::1]:9/cb", "http://[::1]:9", "[::1]:9"),
+            ("com.example.app:/cb", "com.example.app:", "com.example.app"),
+        ] {
+            assert_eq!(native(uri), (source.to_owned(), host.to_owned()));
+        }
     }
 
     proptest! {

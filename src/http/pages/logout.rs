@@ -12,10 +12,9 @@ use crate::flows::{Engine, FlowError, InternalError};
 use crate::protocol::error::OAuthError;
 use crate::protocol::logout::AfterLogout;
 use crate::protocol::params::Params;
-use crate::protocol::redirect::append_params;
 
 use super::views::{LogoutConfirm, LogoutRefused, SignedOut};
-use super::{BrowserParams, PLAIN, Policy, internal, render, see_other, stale_form};
+use super::{BrowserParams, END_SESSION, PLAIN, Policy, again_by_get, internal, render, see_other, stale_form};
 use crate::http::{Public, cookies};
 
 /// RP-Initiated Logout §2, by GET and by POST.
@@ -28,11 +27,9 @@ pub(in crate::http) async fn end_session(
 ) -> Response {
     let browser = cookies::browser(&public.engine, &headers);
     let outcome = logout::begin(&public.engine, &params, &browser).await;
-    // A POST from another site carries no cookies (SameSite=Lax), so nobody seems to be signed in. The same request as a GET carries them.
-    if method == Method::POST && browser.session.is_none() && matches!(outcome, Ok(Logout::Done(_))) {
-        return see_other(&append_params("/oauth2/end_session", &params.pairs()));
-    }
-    answer(&public.engine, outcome, &browser, &origin)
+    let again =
+        again_by_get(&method, END_SESSION, &params, &browser).filter(|_| matches!(outcome, Ok(Logout::Done(_))));
+    again.unwrap_or_else(|| answer(&public.engine, outcome, &browser, &origin))
 }
 
 /// The person's own way out: as a logout without an application.
@@ -115,7 +112,7 @@ pub(in crate::http) async fn confirm(
     };
     match public.engine.csrf_fits(&browser, Form::Logout, sealed, csrf) {
         Ok(true) => {}
-        Ok(false) => return stale_form(&origin, Some("/logout".to_owned())),
+        Ok(false) => return stale_form(&browser, &origin, Some("/logout".to_owned())),
         Err(trouble) => return internal(&trouble, &origin),
     }
     match logout::confirm(&public.engine, sealed, &browser).await {

@@ -11,6 +11,7 @@ use askama::Template;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
@@ -19,11 +20,17 @@ use tower_http::csrf::{CsrfLayer, ProtectionError};
 use crate::domain::Origin;
 use crate::flows::InternalError;
 use crate::flows::authorize::Stop;
+use crate::flows::browser::Browser;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::params::Params;
+use crate::protocol::redirect::append_params;
 
+use super::body::is_form;
 use super::{Public, errors};
 use views::{ErrorPage, LinkView};
+
+const AUTHORIZE: &str = "/oauth2/authorize";
+const END_SESSION: &str = "/oauth2/end_session";
 
 /// Routes of everything that a browser shows.
 pub(super) fn router(demo: bool) -> Router<Public> {
@@ -32,11 +39,12 @@ pub(super) fn router(demo: bool) -> Router<Public> {
         .route("/login", get(sign_in::login_page).post(sign_in::login))
         .route("/consent", get(sign_in::consent_page).post(sign_in::consent))
         .route("/logout", get(logout::page).post(logout::confirm))
-        .layer(CsrfLayer::new().with_rejection_response(cross_site));
+        .layer(CsrfLayer::new())
+        .layer(from_fn(explain_cross_site));
     let router = Router::new()
         .merge(forms)
-        .route("/oauth2/authorize", get(sign_in::authorize).post(sign_in::authorize))
-        .route("/oauth2/end_session", get(logout::end_session).post(logout::end_session))
+        .route(AUTHORIZE, get(sign_in::authorize).post(sign_in::authorize))
+        .route(END_SESSION, get(logout::end_session).post(logout::end_session))
         .merge(assets::router());
     if demo { router.merge(assets::demo_router()) } else { router }
 }
@@ -93,6 +101,19 @@ fn see_other(location: &str) -> Response {
     response
 }
 
+/// Proxies commonly take no longer request line than 8 KiB.
+const LONGEST_ADDRESS: usize = 6000;
+
+/// Where a posted request goes on. A form that another site posted comes without our cookies (SameSite=Lax), but the same request by
+/// GET brings them; so nobody is taken for signed out because the application chose POST. `None`: answer it as it is.
+fn again_by_get(method: &Method, path: &str, params: &Params, browser: &Browser) -> Option<Response> {
+    if *method != Method::POST || browser.session.is_some() {
+        return None;
+    }
+    let address = append_params(path, &params.pairs());
+    (address.len() <= LONGEST_ADDRESS).then(|| see_other(&address))
+}
+
 /// A page that says what went wrong, what to do, and under which id the log knows it.
 pub(super) fn error(status: StatusCode, error: &OAuthError, origin: &Origin, back: Option<String>) -> Response {
     let (title, advice) = match error.code {
@@ -147,15 +168,20 @@ fn stopped(stop: Stop, origin: &Origin) -> Response {
 }
 
 /// A form that this browser session did not get from us, or that was used before.
-fn stale_form(origin: &Origin, again: Option<String>) -> Response {
-    let refusal = OAuthError::new(
-        ErrorCode::AccessDenied,
-        "This page is out of date: you may have signed in or out in another tab. Nothing was changed.",
-    );
+fn stale_form(browser: &Browser, origin: &Origin, again: Option<String>) -> Response {
+    let (title, sentence, advice) = if browser.is_new {
+        // Without the cookie no form can be told from a forged one, and a fresh page would end here again.
+        let sentence = "This browser did not send back the cookie that protects this form. Nothing was changed.";
+        ("Cookies are needed", sentence, "Allow cookies for this site, then continue with a fresh page.")
+    } else {
+        let sentence = "This page is out of date: you may have signed in or out in another tab. Nothing was changed.";
+        ("This page is out of date", sentence, "Continue with a fresh page.")
+    };
+    let refusal = OAuthError::new(ErrorCode::AccessDenied, sentence);
     let page = ErrorPage {
-        title: "This page is out of date".to_owned(),
+        title: title.to_owned(),
         sentence: refusal.description,
-        advice: "Continue with a fresh page.".to_owned(),
+        advice: advice.to_owned(),
         code: refusal.code.as_str().to_owned(),
         correlation_id: origin.correlation_id.clone(),
         back: again.map(|href| LinkView { href, label: "Continue".to_owned() }),
@@ -163,10 +189,15 @@ fn stale_form(origin: &Origin, again: Option<String>) -> Response {
     render(StatusCode::FORBIDDEN, &page, &PLAIN)
 }
 
-fn cross_site(_: ProtectionError) -> Response {
+/// Puts a page in the place of the empty answer with which [`CsrfLayer`] refuses a form.
+async fn explain_cross_site(Extension(origin): Extension<Origin>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    if response.extensions().get::<ProtectionError>().is_none() {
+        return response;
+    }
     let refusal =
         OAuthError::new(ErrorCode::AccessDenied, "This form was sent from another site, so nothing was done.");
-    error(StatusCode::FORBIDDEN, &refusal, &Origin::default(), None)
+    error(StatusCode::FORBIDDEN, &refusal, &origin, None)
 }
 
 /// An address that does not exist.
@@ -203,9 +234,7 @@ impl<S: Send + Sync> FromRequest<S> for BrowserParams {
         let query = parts.uri.query().unwrap_or_default().to_owned();
         let mut form = String::new();
         if parts.method == Method::POST {
-            let content_type =
-                parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-            if !content_type.starts_with("application/x-www-form-urlencoded") {
+            if !is_form(&parts.headers) {
                 return Err(refuse(
                     StatusCode::BAD_REQUEST,
                     "The Content-Type must be application/x-www-form-urlencoded.",

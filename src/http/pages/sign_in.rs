@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
 
 use crate::domain::{Client, Origin, Secret};
@@ -18,17 +18,24 @@ use crate::protocol::params::Params;
 use crate::telemetry;
 
 use super::views::{ClientView, Consent, Login, ScopeView, SignedIn};
-use super::{BrowserParams, PLAIN, Policy, internal, render, see_other, stale_form, stopped};
+use super::{AUTHORIZE, BrowserParams, PLAIN, Policy, again_by_get, internal, render, see_other, stale_form, stopped};
 use crate::http::{Public, cookies};
 
 /// RFC 6749 §3.1, by GET and by POST.
 pub(in crate::http) async fn authorize(
     State(public): State<Public>,
     Extension(origin): Extension<Origin>,
+    method: Method,
     headers: HeaderMap,
     BrowserParams(params): BrowserParams,
 ) -> Response {
     let browser = cookies::browser(&public.engine, &headers);
+    // Where a page comes next, its GET brings the cookies; only a silent request would be answered without them.
+    if params.one("prompt").is_ok_and(|prompt| prompt == Some("none"))
+        && let Some(again) = again_by_get(&method, AUTHORIZE, &params, &browser)
+    {
+        return again;
+    }
     match authorize::begin(&public.engine, &params, &browser).await {
         Ok(next) => go(next),
         Err(stop) => stopped(stop, &origin),
@@ -120,7 +127,7 @@ pub(in crate::http) async fn login(
     let again = if form.request.is_empty() { "/login".to_owned() } else { format!("/login?request={}", form.request) };
     match public.engine.csrf_fits(&browser, Form::Login, &form.request, &form.csrf) {
         Ok(true) => {}
-        Ok(false) => return stale_form(&origin, Some(again)),
+        Ok(false) => return stale_form(&browser, &origin, Some(again)),
         Err(trouble) => return internal(&trouble, &origin),
     }
     let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
@@ -285,7 +292,7 @@ pub(in crate::http) async fn consent(
     };
     match public.engine.csrf_fits(&browser, Form::Consent, sealed, csrf) {
         Ok(true) => {}
-        Ok(false) => return stale_form(&origin, Some(format!("/consent?request={sealed}"))),
+        Ok(false) => return stale_form(&browser, &origin, Some(format!("/consent?request={sealed}"))),
         Err(trouble) => return internal(&trouble, &origin),
     }
     match authorize::consent(&public.engine, sealed, &browser, allowed).await {

@@ -67,9 +67,9 @@ async fn security_51_a_password_is_stored_as_argon2id_with_its_own_salt() {
     app.person("sam@example.com").await;
     let (pat, sam) = (hash_of(&app, EMAIL).await, hash_of(&app, "sam@example.com").await);
     assert!(pat.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{pat}");
-    let part = |phc: &str, index: usize| phc.split('$').nth(index).unwrap().to_owned();
-    assert_eq!((part(&pat, 4).len(), part(&pat, 5).len()), (22, 43), "16 and 32 bytes in base64");
-    assert_ne!((part(&pat, 4), part(&pat, 5)), (part(&sam, 4), part(&sam, 5)), "one password, two salts");
+    let piece = |stored: &str, index: usize| stored.split('$').nth(index).unwrap().to_owned();
+    assert_eq!((piece(&pat, 4).len(), piece(&pat, 5).len()), (22, 43), "16 and 32 bytes in base64");
+    assert_ne!((piece(&pat, 4), piece(&pat, 5)), (piece(&sam, 4), piece(&sam, 5)), "one password, two salts");
 }
 
 #[tokio::test]

@@ -80,6 +80,14 @@ fn http_options() -> HttpOptions {
     }
 }
 
+/// Puts keys into a database that began a while before the tests' clock, and before that of the machine.
+pub async fn make_keys(database_url: &str) {
+    let clock = Clock::manual(Timestamp::from_unix_timestamp(1_795_000_000).unwrap());
+    let engine = cold_engine(database_url, clock, policy());
+    engine.maintain_keys().await.unwrap();
+    engine.store.close().await;
+}
+
 impl TestApp {
     /// A server with a database of its own; its clock stands still until the test moves it.
     pub async fn start() -> Self {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 
+use super::page::hidden_fields;
 use super::{Answer, ISSUER, PASSWORD, TestApp, form};
 
 /// A person's browser.
@@ -26,6 +27,11 @@ impl Browser {
     pub async fn send(&mut self, app: &TestApp, request: Request<Body>) -> Answer {
         let request = self.with_cookies(request);
         let answer = app.send(request).await;
+        self.keep_cookies(&answer);
+        answer
+    }
+
+    fn keep_cookies(&mut self, answer: &Answer) {
         for cookie in answer.headers.get_all(header::SET_COOKIE) {
             let (name, rest) = cookie.to_str().unwrap().split_once('=').unwrap();
             let value = rest.split(';').next().unwrap();
@@ -35,7 +41,6 @@ impl Browser {
                 self.cookies.insert(name.to_owned(), value.to_owned());
             }
         }
-        answer
     }
 
     /// GETs one address.
@@ -76,6 +81,24 @@ impl Browser {
         self.follow(app, answer).await
     }
 
+    /// Posts a form as it is; redirects are not followed.
+    pub async fn post(&mut self, app: &TestApp, path: &str, params: &[(&str, &str)]) -> Answer {
+        self.send(app, form(path, params)).await
+    }
+
+    /// A form that another site makes this browser post: `SameSite=Lax` keeps the cookies back, and cookies of the answer are kept.
+    pub async fn post_from_elsewhere(&mut self, app: &TestApp, path: &str, params: &[(&str, &str)]) -> Answer {
+        let own = std::mem::take(&mut self.cookies);
+        let mut request = form(path, params);
+        for (name, value) in [("sec-fetch-site", "cross-site"), ("origin", "https://elsewhere.example")] {
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        let answer = self.send(app, request).await;
+        self.cookies = own;
+        self.keep_cookies(&answer);
+        answer
+    }
+
     /// Fills in the sign-in page.
     pub async fn sign_in(&mut self, app: &TestApp, page: &Answer, email: &str) -> Answer {
         self.submit(app, page, "/login", &[("username", email), ("password", PASSWORD)]).await
@@ -92,19 +115,4 @@ impl Browser {
         }
         answer
     }
-}
-
-/// The hidden inputs of a page, unescaped.
-pub fn hidden_fields(html: &str) -> Vec<(String, String)> {
-    let attribute = |tag: &str, name: &str| {
-        let (_, rest) = tag.split_once(&format!("{name}=\""))?;
-        let value = rest.split('"').next()?;
-        Some(value.replace("&#38;", "&").replace("&amp;", "&").replace("&#34;", "\"").replace("&quot;", "\""))
-    };
-    html.split("<input")
-        .skip(1)
-        .filter_map(|tag| tag.split('>').next())
-        .filter(|tag| tag.contains("type=\"hidden\""))
-        .filter_map(|tag| Some((attribute(tag, "name")?, attribute(tag, "value")?)))
-        .collect()
 }

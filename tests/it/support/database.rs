@@ -1,4 +1,4 @@
-//! One private PostgreSQL for the whole run, one database for each test, copied from a migrated template.
+//! One private PostgreSQL for the whole run, one database for each test, copied from a template that is migrated and has keys.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,7 +10,7 @@ use keystead::store::{Store, StoreOptions};
 static SERVER_URL: OnceLock<String> = OnceLock::new();
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// The URL of a fresh, migrated database.
+/// The URL of a fresh database, migrated and with keys: making RSA keys for each test would take most of its time.
 pub async fn fresh() -> String {
     create(Some("keystead")).await
 }
@@ -59,6 +59,7 @@ fn start() -> String {
             let store = store(postgres.database_url());
             store.migrate().await.expect("the template database");
             store.close().await;
+            super::app::make_keys(postgres.database_url()).await;
             send.send(postgres.database_url().to_owned()).unwrap();
             std::future::pending::<()>().await;
         });

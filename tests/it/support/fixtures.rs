@@ -2,8 +2,8 @@
 
 use keystead::crypto::sha256;
 use keystead::domain::{
-    Client, ClientAuthMethod, ClientId, ClientMetadata, ClientSecret, GrantType, Profile, RedirectUri, ResourceServer,
-    ResourceServerId, Scope, Secret, SecretId, SigningAlgorithm, User, UserId, UserState,
+    ApplicationType, Client, ClientAuthMethod, ClientId, ClientMetadata, ClientSecret, GrantType, Profile, RedirectUri,
+    ResourceServer, ResourceServerId, Scope, Secret, SecretId, SigningAlgorithm, User, UserId, UserState,
 };
 use keystead::store;
 
@@ -76,6 +76,17 @@ impl TestApp {
     /// A confidential web application with all user scopes.
     pub async fn web_client(&self) -> ClientFixture {
         self.client("web", web_metadata()).await
+    }
+
+    /// An installed application: it has no secret, and its redirect URIs prove nothing.
+    pub async fn native_client(&self, redirect_uris: &[&str]) -> ClientFixture {
+        let metadata = ClientMetadata {
+            application_type: ApplicationType::Native,
+            token_endpoint_auth_method: ClientAuthMethod::None,
+            redirect_uris: redirect_uris.iter().map(|uri| RedirectUri::from_registered((*uri).into())).collect(),
+            ..web_metadata()
+        };
+        self.client("native", metadata).await
     }
 
     /// A machine client for the API `https://api.example` with scopes `api:read api:write`.

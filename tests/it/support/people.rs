@@ -27,7 +27,7 @@ impl Answer {
         let own = ["x-correlation-id", "set-cookie", "content-length"];
         let headers = self.headers.iter().filter(|(header, _)| !own.contains(&header.as_str()));
         let mut body = self.body.replace(name, "NAME").replace(self.header("x-correlation-id"), "ID");
-        for (field, value) in super::browser::hidden_fields(&self.body) {
+        for (field, value) in super::page::hidden_fields(&self.body) {
             if !value.is_empty() {
                 body = body.replace(&value, &field);
             }
