@@ -239,8 +239,13 @@ fn write(response: &mut Response, problem: &Problem, instance: &str) {
 
 /// What the admin API answers when no handler of it could; its own layers are passed by then.
 pub(in crate::http) fn broken_down(status: StatusCode, sentence: &'static str) -> Response {
-    let kind = if status == StatusCode::SERVICE_UNAVAILABLE { "temporarily-unavailable" } else { "internal-error" };
-    let problem = Problem::new(status, kind, "The request was not answered", sentence);
+    let problem = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(),
+        StatusCode::SERVICE_UNAVAILABLE => {
+            Problem::new(status, "temporarily-unavailable", "The request was not answered", sentence)
+        }
+        _ => Problem::new(status, "internal-error", "The request was not answered", sentence),
+    };
     let mut response = status.into_response();
     write(&mut response, &problem, "");
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
