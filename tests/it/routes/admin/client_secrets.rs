@@ -39,7 +39,7 @@ async fn section_8_a_secret_is_replaced_without_an_outage() {
     assert!(works(&app, &client, &client.secret).await && works(&app, &client, fresh).await);
     admin.remove(&format!("{path}/secrets/{old}")).await;
     assert!(!works(&app, &client, &client.secret).await && works(&app, &client, fresh).await);
-    assert_eq!(ids(&admin.show(&path).await), [new.clone()]);
+    assert_eq!(ids(&admin.show(&path).await), std::slice::from_ref(&new));
     assert_eq!(admin.event(&client.id, "client.secret_added").await["details"], json!({ "secret_id": new }));
     assert_eq!(admin.event(&client.id, "client.secret_removed").await["details"], json!({ "secret_id": old }));
 }
