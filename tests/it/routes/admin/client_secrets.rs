@@ -39,7 +39,7 @@ async fn section_8_a_secret_is_replaced_without_an_outage() {
     assert!(works(&app, &client, &client.secret).await && works(&app, &client, fresh).await);
     admin.remove(&format!("{path}/secrets/{old}")).await;
     assert!(!works(&app, &client, &client.secret).await && works(&app, &client, fresh).await);
-    assert_eq!(ids(&admin.show(&path).await), [new.clone()]);
+    assert_eq!(ids(&admin.show(&path).await), std::slice::from_ref(&new));
     assert_eq!(admin.event(&client.id, "client.secret_added").await["details"], json!({ "secret_id": new }));
     assert_eq!(admin.event(&client.id, "client.secret_removed").await["details"], json!({ "secret_id": old }));
 }
@@ -65,10 +65,10 @@ async fn security_21_of_many_at_once_only_one_gets_the_second_secret() {
     let created = admin.create("/clients", service("A")).await;
     let path = format!("/clients/{}/secrets", created["client_id"].as_str().unwrap());
     let add = || admin.act(&path);
-    let (a, b, c, d, e, f) = tokio::join!(add(), add(), add(), add(), add(), add());
-    let mut statuses = [a, b, c, d, e, f].map(|answer| answer.status.as_u16());
+    let (first, second, third, fourth) = tokio::join!(add(), add(), add(), add());
+    let mut statuses = [first, second, third, fourth].map(|answer| answer.status.as_u16());
     statuses.sort_unstable();
-    assert_eq!(statuses, [201, 409, 409, 409, 409, 409]);
+    assert_eq!(statuses, [201, 409, 409, 409]);
 }
 
 #[tokio::test]

@@ -146,8 +146,8 @@ async fn section_8_a_merge_patch_keeps_what_it_does_not_name_and_null_goes_back_
     let created = admin.create("/clients", body).await;
     let path = format!("/clients/{}", created["client_id"].as_str().unwrap());
     app.wait(time::Duration::seconds(5));
-    let patch = json!({ "tos_uri": null, "access_token_lifetime": null, "require_pkce": null, "scope": "email" });
-    let changed = admin.change(&path, patch).await;
+    let wanted = json!({ "tos_uri": null, "access_token_lifetime": null, "require_pkce": null, "scope": "email" });
+    let changed = admin.change(&path, wanted).await;
     let mut expected = created.clone();
     for gone in ["tos_uri", "access_token_lifetime", "client_secret", "client_secret_expires_at"] {
         expected.as_object_mut().unwrap().remove(gone);

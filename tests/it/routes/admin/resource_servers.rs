@@ -11,7 +11,8 @@ fn orders() -> Value {
 
 fn with(members: Value) -> Value {
     let mut body = orders();
-    body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    let Value::Object(members) = members else { panic!("{members} is no object") };
+    body.as_object_mut().unwrap().extend(members);
     body
 }
 

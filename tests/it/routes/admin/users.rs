@@ -30,7 +30,7 @@ async fn section_8_an_account_is_made_shown_and_found_by_its_address() {
     let rest = ["locked", "has_password", "created_at", "updated_at"].map(|name| created[name].clone());
     assert_eq!(rest, [json!(false), json!(false), json!("2027-01-15T08:00:00Z"), json!("2027-01-15T08:00:00Z")]);
     assert_eq!(admin.show(answer.location()).await, created);
-    assert_eq!(admin.items("/users").await, [created.clone()]);
+    assert_eq!(admin.items("/users").await, std::slice::from_ref(&created));
     assert_eq!(admin.items("/users?email=PAT%40example.com").await, [created]);
     assert_eq!(admin.items("/users?email=other%40example.com").await, Vec::<Value>::new());
 }
