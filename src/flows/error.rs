@@ -40,7 +40,12 @@ impl InternalError {
     /// Whether the same request may succeed a little later.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::Hash(HashError::Busy) | Self::Stale | Self::Store(StoreError::Unavailable(_)))
+        matches!(
+            self,
+            Self::Hash(HashError::Busy)
+                | Self::Stale
+                | Self::Store(StoreError::Unavailable(_) | StoreError::Overloaded | StoreError::Contended(_))
+        )
     }
 }
 

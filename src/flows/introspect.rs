@@ -1,12 +1,12 @@
 //! Introspection (RFC 7662), and the check that every use of an access token at this server goes through.
 
 use crate::crypto::{self, Expiry, PositionKind};
-use crate::domain::{ClientId, Timestamp};
+use crate::domain::{ClientId, Timestamp, User};
 use crate::protocol::claims::{ACCESS_TOKEN_TYPE, AccessTokenClaims, grant_of};
 use crate::protocol::introspection::{Answer, may_learn};
 use crate::protocol::params::Params;
 use crate::protocol::refresh::end_of;
-use crate::store;
+use crate::store::{self, StoreError, TokenQuestion, TokenStanding};
 use crate::telemetry;
 
 use super::client_auth::authenticate_confidential;
@@ -33,7 +33,7 @@ async fn access_token(engine: &Engine, token: &str, caller: &ClientId) -> Result
     let servers = engine.snapshots.resource_servers()?;
     let audience: Vec<_> =
         claims.aud.iter().filter_map(|audience| servers.by_audience(audience)).map(AsRef::as_ref).collect();
-    if !may_learn(caller, &claims, &audience) || !is_live(engine, &claims).await? {
+    if !may_learn(caller, &claims, &audience) || !standing(engine, &claims, false).await?.state.is_live() {
         return Ok(Answer::inactive());
     }
     Ok(Answer::access_token(claims))
@@ -58,7 +58,20 @@ async fn refresh_token(engine: &Engine, token: &str, caller: &ClientId) -> Resul
 /// The database.
 pub async fn check_access_token(engine: &Engine, token: &str) -> Result<Option<AccessTokenClaims>, InternalError> {
     let Some(claims) = verified(engine, token)? else { return Ok(None) };
-    Ok(is_live(engine, &claims).await?.then_some(claims))
+    Ok(standing(engine, &claims, false).await?.state.is_live().then_some(claims))
+}
+
+/// As [`check_access_token`], with the person behind the token, in the same round trip.
+///
+/// # Errors
+/// The database.
+pub async fn check_person_token(
+    engine: &Engine,
+    token: &str,
+) -> Result<Option<(AccessTokenClaims, Option<User>)>, InternalError> {
+    let Some(claims) = verified(engine, token)? else { return Ok(None) };
+    let TokenStanding { state, person } = standing(engine, &claims, true).await?;
+    Ok(state.is_live().then_some((claims, person)))
 }
 
 fn verified(engine: &Engine, token: &str) -> Result<Option<AccessTokenClaims>, InternalError> {
@@ -67,11 +80,14 @@ fn verified(engine: &Engine, token: &str) -> Result<Option<AccessTokenClaims>, I
     Ok(crypto::verify(&keyring, token, &[ACCESS_TOKEN_TYPE], &engine.policy.issuer, now, Expiry::Enforce).ok())
 }
 
-async fn is_live(engine: &Engine, claims: &AccessTokenClaims) -> Result<bool, InternalError> {
-    let Some(client_id) = ClientId::parse(&claims.client_id) else { return Ok(false) };
-    let issued_at = Timestamp::from_unix_timestamp(claims.iat).unwrap_or(Timestamp::UNIX_EPOCH);
-    let grant = grant_of(&claims.jti);
-    let now = engine.clock.now();
-    let state = store::tokens::state(engine.store.pool(), &claims.jti, &client_id, grant, issued_at, now).await?;
-    Ok(state.is_live())
+async fn standing(engine: &Engine, claims: &AccessTokenClaims, with_person: bool) -> Result<TokenStanding, StoreError> {
+    let question = TokenQuestion {
+        jti: claims.jti.clone(),
+        client_id: claims.client_id.clone(),
+        grant: grant_of(&claims.jti),
+        issued_at: Timestamp::from_unix_timestamp(claims.iat).unwrap_or(Timestamp::UNIX_EPOCH),
+        with_person,
+        now: engine.clock.now(),
+    };
+    engine.store.token_standing(question).await
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use time::Duration;
 
 use crate::crypto::{self, Keyring, PositionKind};
-use crate::domain::{Client, Grant, Position, Scope, SigningAlgorithm, Timestamp};
+use crate::domain::{Client, Grant, Position, ResourceServer, Scope, SigningAlgorithm, Timestamp};
 use crate::protocol::audience::{self, Audience};
 use crate::protocol::claims::{
     ACCESS_TOKEN_TYPE, AccessTokenClaims, ID_TOKEN_TYPE, IdTokenClaims, numeric_date, token_id,
 };
 use crate::protocol::token::TokenResponse;
 
+use super::snapshot::ResourceServers;
 use super::{Engine, FlowError, InternalError};
 
 /// For whom tokens of this scope are made.
@@ -20,8 +21,7 @@ use super::{Engine, FlowError, InternalError};
 /// `invalid_target`, `invalid_scope`, or memory that is not confirmed.
 pub fn audience(engine: &Engine, scope: &Scope, resources: &[String]) -> Result<Audience, FlowError> {
     let servers = engine.snapshots.resource_servers()?;
-    let by_scope = servers.by_scope(scope);
-    let by_resource: Vec<_> = resources.iter().map(|resource| servers.by_audience(resource).map(Arc::clone)).collect();
+    let (by_scope, by_resource) = (servers.by_scope(scope), by_resource(&servers, resources));
     Ok(audience::judge(&engine.policy.issuer, scope, &by_scope, resources, &by_resource)?)
 }
 
@@ -34,14 +34,17 @@ pub fn narrow(engine: &Engine, scope: &Scope, resources: &[String]) -> Result<Sc
     Ok(audience::narrow(scope, &servers.by_scope(scope), resources))
 }
 
-/// Of the resources of a grant those that the scope is still about; all of them when there is none, so that it is refused.
+/// Of the resources of a grant those that a narrower scope is still about.
 ///
 /// # Errors
 /// Memory that is not confirmed.
 pub fn still_meant(engine: &Engine, scope: &Scope, resources: Vec<String>) -> Result<Vec<String>, InternalError> {
-    let servers = engine.snapshots.resource_servers()?.by_scope(scope);
-    let meant: Vec<String> = resources.iter().filter(|r| servers.iter().any(|s| s.audience == **r)).cloned().collect();
-    Ok(if meant.is_empty() { resources } else { meant })
+    let known = by_resource(&*engine.snapshots.resource_servers()?, &resources);
+    Ok(audience::still_meant(scope, resources, &known))
+}
+
+fn by_resource(servers: &ResourceServers, resources: &[String]) -> Vec<Option<Arc<ResourceServer>>> {
+    resources.iter().map(|resource| servers.by_audience(resource).map(Arc::clone)).collect()
 }
 
 /// What one answer of the token endpoint is made from.

@@ -12,7 +12,7 @@ use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::params::Params;
 use crate::protocol::token::{PresentedGrant, TokenRequest, TokenResponse, parse};
 use crate::protocol::{authorize, code, pkce, refresh};
-use crate::store::{self, grants::Successor};
+use crate::store::{self, RotationQuestion, grants::Successor};
 use crate::telemetry;
 
 use super::client_auth::authenticate;
@@ -190,10 +190,14 @@ impl Exchange<'_> {
         self.check_target(position, asked.as_ref()).await?;
         let policy = self.client.client().refresh_policy(self.engine.policy.refresh);
         let successor = Successor { mac_kid: self.mac_kid(&keyring)?, idle_lifetime: policy.idle_lifetime };
-        let db = self.engine.store.pool();
-        let rotated =
-            store::grants::rotate(db, position, self.client.id(), asked.as_ref(), successor, self.now).await?;
-        let grant = if let Some(grant) = rotated {
+        let question = RotationQuestion {
+            position,
+            client_id: self.client.id().clone(),
+            scope: asked.as_ref().map(Scope::to_vec).unwrap_or_default(),
+            successor,
+            now: self.now,
+        };
+        let grant = if let Some(grant) = self.engine.store.rotate(question).await? {
             telemetry::refresh_outcome("rotated");
             grant
         } else {

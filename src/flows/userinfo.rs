@@ -2,12 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use crate::domain::UserId;
 use crate::protocol::claims::user_info;
 use crate::protocol::error::{ErrorCode, OAuthError};
-use crate::store;
 
-use super::introspect::check_access_token;
+use super::introspect::check_person_token;
 use super::{Engine, FlowError};
 
 /// What the bearer of an access token may know about its person.
@@ -17,7 +15,7 @@ use super::{Engine, FlowError};
 pub async fn userinfo(engine: &Engine, token: &str) -> Result<Map<String, Value>, FlowError> {
     let invalid =
         || OAuthError::new(ErrorCode::InvalidToken, "The access token is not valid here, has expired or was revoked.");
-    let claims = check_access_token(engine, token).await?.ok_or_else(invalid)?;
+    let (claims, person) = check_person_token(engine, token).await?.ok_or_else(invalid)?;
     // RFC 9068 §4: a token for an API is not for us, and the other way round.
     if !claims.aud.contains(&engine.policy.issuer) {
         return Err(invalid().into());
@@ -27,7 +25,6 @@ pub async fn userinfo(engine: &Engine, token: &str) -> Result<Map<String, Value>
             OAuthError::new(ErrorCode::InsufficientScope, "Userinfo needs an access token with scope openid.").into()
         );
     }
-    let user_id = uuid::Uuid::try_parse(&claims.sub).map_err(|_| invalid())?;
-    let user = store::users::find(engine.store.pool(), &UserId(user_id)).await?.ok_or_else(invalid)?;
+    let user = person.ok_or_else(invalid)?;
     Ok(user_info(&user, &claims.scope))
 }

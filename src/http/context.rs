@@ -29,10 +29,12 @@ pub(super) async fn around(State(options): State<Arc<HttpOptions>>, mut request:
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     request.extensions_mut().insert(origin.clone());
     let reader = reader(&request);
-    let answered = tokio::time::timeout(options.request_timeout, next.run(request)).await;
-    let mut response = match answered {
-        Ok(response) => response,
-        Err(_) => errors::broken_down(Breakdown::TooSlow, reader, &origin),
+    // A body that is announced as too large is not waited for.
+    let mut response = if announced_length(request.headers()) > options.max_body_bytes as u64 {
+        errors::broken_down(Breakdown::TooLarge, reader, &origin)
+    } else {
+        let answered = tokio::time::timeout(options.request_timeout, next.run(request)).await;
+        answered.unwrap_or_else(|_| errors::broken_down(Breakdown::TooSlow, reader, &origin))
     };
     if let Some(breakdown) = response.extensions().get::<Breakdown>() {
         response = errors::broken_down(*breakdown, reader, &origin);
@@ -51,6 +53,11 @@ pub(super) async fn around(State(options): State<Arc<HttpOptions>>, mut request:
     let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     tracing::info!(method, route, status, micros, correlation_id = origin.correlation_id, "request");
     response
+}
+
+fn announced_length(headers: &HeaderMap) -> u64 {
+    let text = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    text.and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
 fn new_correlation_id() -> String {

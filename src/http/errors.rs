@@ -16,6 +16,7 @@ use super::{admin, pages};
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
 const BUSY: &str = "The server is busy or its database is away; try again in a moment.";
+const TOO_LARGE: &str = "The request body is too large.";
 const DEFECT: &str = "Something went wrong here; try again, and report the correlation id if it stays.";
 
 /// The status for an error of an endpoint that programs call (RFC 6749 §5.2, RFC 6750 §3.1).
@@ -116,7 +117,7 @@ pub(super) async fn method_not_allowed_json() -> Response {
 
 /// A body that is larger than allowed.
 pub(super) fn too_large() -> Response {
-    let mut response = oauth_json(&OAuthError::invalid_request("The request body is too large."));
+    let mut response = oauth_json(&OAuthError::invalid_request(TOO_LARGE));
     *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
     response
 }
@@ -139,6 +140,8 @@ pub(super) enum Breakdown {
     TooSlow,
     /// A handler panicked: a defect.
     Panicked,
+    /// The headers announce a body that is larger than allowed.
+    TooLarge,
 }
 
 /// The answer after a breakdown, in the form that its reader expects.
@@ -146,12 +149,23 @@ pub(super) fn broken_down(breakdown: Breakdown, reader: Reader, origin: &Origin)
     let (status, code, sentence) = match breakdown {
         Breakdown::TooSlow => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TemporarilyUnavailable, BUSY),
         Breakdown::Panicked => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ServerError, DEFECT),
+        Breakdown::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::InvalidRequest, TOO_LARGE),
     };
-    tracing::error!(correlation_id = origin.correlation_id, ?breakdown, "a request was not answered by its handler");
+    if breakdown != Breakdown::TooLarge {
+        tracing::error!(
+            correlation_id = origin.correlation_id,
+            ?breakdown,
+            "a request was not answered by its handler"
+        );
+    }
     let error = OAuthError::new(code, sentence);
     match reader {
         Reader::Person => pages::error(status, &error, origin, None),
-        Reader::Client => oauth_json(&error),
+        Reader::Client => {
+            let mut response = oauth_json(&error);
+            *response.status_mut() = status;
+            response
+        }
         Reader::Operator => admin::broken_down(status, sentence),
     }
 }

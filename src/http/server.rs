@@ -2,7 +2,9 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::ConnectInfo;
@@ -15,19 +17,18 @@ use tower::ServiceExt as _;
 
 /// All headers of a request together; more is answered with 431.
 const MOST_HEADER_BYTES: u32 = 32 * 1024;
-/// A client that takes longer for its headers is cut off.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A client that takes longer for its first request, up to the end of the headers, is cut off.
+const FIRST_REQUEST: Duration = Duration::from_secs(10);
+/// The same for each further request. Proxies keep connections open for a minute, and must not send a request into one that closes.
+const NEXT_REQUEST: Duration = Duration::from_secs(75);
 /// Pause after the system refused a connection, for example because no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until `stop` ends, then waits at most `grace` for requests in flight.
 pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>, grace: Duration) {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(MOST_HEADER_BYTES as usize);
+    // hyper's own timeout of headers would not see who sends nothing at all, and would end the rest between two requests too soon.
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(MOST_HEADER_BYTES as usize);
     builder.http2().timer(TokioTimer::new()).max_header_list_size(MOST_HEADER_BYTES).max_concurrent_streams(100);
     let graceful = GracefulShutdown::new();
     tokio::pin!(stop);
@@ -62,15 +63,75 @@ fn handle(
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
     let router = router.clone();
+    let activity = Arc::new(Activity::new());
+    let seen = Arc::clone(&activity);
     let service = tower::service_fn(move |mut request: axum::http::Request<hyper::body::Incoming>| {
+        let working = Working::begin(&seen);
         request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().oneshot(request.map(axum::body::Body::new))
+        let answer = router.clone().oneshot(request.map(axum::body::Body::new));
+        async move {
+            let _working = working;
+            answer.await
+        }
     });
     let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned();
     let watched = graceful.watch(connection);
     tokio::spawn(async move {
-        if let Err(error) = watched.await {
-            tracing::debug!(%error, "a connection ended early");
+        tokio::select! {
+            ended = watched => if let Err(error) = ended {
+                tracing::debug!(%error, "a connection ended early");
+            },
+            () = activity.rests_too_long() => tracing::debug!("a connection without a request was closed"),
         }
     });
+}
+
+/// Whether anything is asked on a connection.
+struct Activity {
+    began: Instant,
+    requests: AtomicUsize,
+    /// Milliseconds from the beginning to the last answer; zero before the first one.
+    answered: AtomicU64,
+}
+
+impl Activity {
+    fn new() -> Self {
+        Self { began: Instant::now(), requests: AtomicUsize::new(0), answered: AtomicU64::new(0) }
+    }
+
+    /// Ends when the client has taken too long for a request, or for reading an answer.
+    async fn rests_too_long(&self) {
+        loop {
+            let (since, patience) = match self.answered.load(Ordering::Acquire) {
+                0 => (Duration::ZERO, FIRST_REQUEST),
+                answered => (Duration::from_millis(answered), NEXT_REQUEST),
+            };
+            let rested = self.began.elapsed().saturating_sub(since);
+            if self.requests.load(Ordering::Acquire) > 0 {
+                tokio::time::sleep(patience).await;
+            } else if rested < patience {
+                tokio::time::sleep(patience.saturating_sub(rested)).await;
+            } else {
+                return;
+            }
+        }
+    }
+}
+
+/// A request that is being answered.
+struct Working(Arc<Activity>);
+
+impl Working {
+    fn begin(activity: &Arc<Activity>) -> Self {
+        activity.requests.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(activity))
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        let elapsed = u64::try_from(self.0.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.0.answered.store(elapsed.max(1), Ordering::Release);
+        self.0.requests.fetch_sub(1, Ordering::AcqRel);
+    }
 }

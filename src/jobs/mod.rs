@@ -1,4 +1,4 @@
-//! Work without a request: hear announcements of changes, rotate keys, clean up.
+//! Work without a request: hear announcements of changes, rotate keys, clean up, keep measurements small.
 //!
 //! Owns: when it happens, and that one replica does it at a time. Does not own: what happens; that is in `flows` and `store`.
 
@@ -12,11 +12,14 @@ use tokio::task::JoinSet;
 pub use clean_up::clean_up;
 
 use crate::flows::SharedEngine;
+use crate::telemetry;
 
 /// Keys are looked after this often.
 const KEY_INTERVAL: Duration = Duration::from_mins(1);
 /// Rows are cleaned up this often.
 const CLEAN_INTERVAL: Duration = Duration::from_mins(1);
+/// Measurements are sorted this often.
+const METRICS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Starts all jobs; they end when the set is dropped or shut down.
 #[must_use]
@@ -25,7 +28,15 @@ pub fn start(engine: &SharedEngine) -> JoinSet<()> {
     jobs.spawn(listener::run(engine.clone()));
     jobs.spawn(rotate_keys(engine.clone()));
     jobs.spawn(clean_up::run(engine.clone(), CLEAN_INTERVAL));
+    jobs.spawn(tidy_metrics());
     jobs
+}
+
+async fn tidy_metrics() {
+    loop {
+        tokio::time::sleep(METRICS_INTERVAL).await;
+        telemetry::tidy_metrics();
+    }
 }
 
 async fn rotate_keys(engine: SharedEngine) {

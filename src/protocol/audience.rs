@@ -59,24 +59,31 @@ pub fn judge(
             format!("The scope holds tokens of {}, which is not among the resources of the request.", foreign.audience);
         return Err(OAuthError::new(ErrorCode::InvalidScope, sentence));
     }
-    // RFC 9068 §5: who accepts a token by its audience must not be handed one that nobody allowed there.
-    if let Some(closed) = servers.iter().find(|server| server.scope.intersection(scope).is_empty()) {
-        let sentence = format!("The scope holds nothing of {}; ask for one of its scopes as well.", closed.audience);
+    // Without this, a client could get a token for an API of which it may use nothing, and trick one that looks at `aud` only.
+    if let Some(closed) = servers.iter().find(|server| !opens(scope, server)) {
+        let (audience, scope) = (&closed.audience, &closed.scope);
+        let sentence = format!("The scope holds nothing of {audience}; ask for at least one of its scopes: {scope}.");
         return Err(invalid_target(sentence));
-    }
-    for server in &servers {
-        // Without this, a client could get a token for an API of which it may use nothing, and trick one that looks at `aud` only.
-        if !server.scope.is_empty() && server.scope.intersection(scope).is_empty() {
-            let (audience, scope) = (&server.audience, &server.scope);
-            let sentence =
-                format!("The scope holds nothing of {audience}; ask for at least one of its scopes: {scope}.");
-            return Err(invalid_target(sentence));
-        }
     }
     let mut values = resources.to_vec();
     values.sort_unstable();
     values.dedup();
     combine(values, &servers)
+}
+
+/// Whether a scope holds anything of a resource server. One without scopes leaves it to itself what its callers may do.
+fn opens(scope: &Scope, server: &ResourceServer) -> bool {
+    server.scope.is_empty() || !server.scope.intersection(scope).is_empty()
+}
+
+/// Of the resources of a grant those that a narrower scope is still about; all of them where there is none, so that it is refused.
+#[must_use]
+pub fn still_meant(scope: &Scope, resources: Vec<String>, by_resource: &[Option<Arc<ResourceServer>>]) -> Vec<String> {
+    let is_meant = |server: &Option<Arc<ResourceServer>>| server.as_ref().is_some_and(|server| opens(scope, server));
+    let pairs = resources.iter().zip(by_resource);
+    let meant: Vec<String> =
+        pairs.filter(|(_, server)| is_meant(server)).map(|(resource, _)| resource.clone()).collect();
+    if meant.is_empty() { resources } else { meant }
 }
 
 /// What of a granted scope a token for these resources carries: scope tokens of other resource servers mean nothing there
@@ -174,6 +181,19 @@ mod tests {
         assert_eq!(left(&["https://a.example"]), "a openid");
         assert_eq!(left(&["https://a.example", "https://b.example"]), "a b openid");
         assert_eq!(left(&[]), "a b openid");
+    }
+
+    #[test]
+    fn of_the_granted_resources_a_narrower_scope_means_those_that_it_opens() {
+        let a = server("https://a.example", "a", SigningAlgorithm::Es256);
+        let open = server("https://open.example", "", SigningAlgorithm::Es256);
+        let resources = ["https://a.example", "https://open.example", "https://gone.example"].map(str::to_owned);
+        let meant = |scope: &str, known: [Option<&Arc<ResourceServer>>; 3]| {
+            still_meant(&Scope::parse(scope).unwrap(), resources.to_vec(), &known.map(Option::<&Arc<_>>::cloned))
+        };
+        assert_eq!(meant("a", [Some(&a), Some(&open), None]), resources[..2]);
+        assert_eq!(meant("openid", [Some(&a), Some(&open), None]), resources[1..2]);
+        assert_eq!(meant("openid", [Some(&a), Some(&a), None]), resources, "nothing is left, which judge refuses");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Grants: one row a token family. Rotation and redemption are single guarded statements; the row decides every race.
 
-use sqlx::PgExecutor;
+use sqlx::{PgExecutor, PgPool};
 use time::Duration;
 use uuid::Uuid;
 
@@ -12,6 +12,8 @@ use crate::domain::{
 use super::StoreError;
 
 struct GrantRow {
+    /// Which of several questions the row answers.
+    place: i64,
     id: Uuid,
     request_id: Uuid,
     client_id: String,
@@ -126,7 +128,7 @@ pub async fn insert(
 pub async fn find(db: impl PgExecutor<'_>, id: GrantId, now: Timestamp) -> Result<Option<Grant>, StoreError> {
     let row = sqlx::query_as!(
         GrantRow,
-        r#"SELECT g.id, g.request_id, g.client_id, g.user_id, g.session_id, g.scope, g.resources, g.auth_time, g.acr, g.amr, g.nonce,
+        r#"SELECT 1::bigint AS "place!", g.id, g.request_id, g.client_id, g.user_id, g.session_id, g.scope, g.resources, g.auth_time, g.acr, g.amr, g.nonce,
                   g.redirect_uri, g.code_challenge, g.code_expires_at, g.expires_at, g.generation, g.mac_kid, g.rotated_at,
                   g.idle_expires_at, g.ended_at, g.end_reason, u.locked_at IS NOT NULL AS "user_locked!",
                   NOT EXISTS (SELECT FROM sessions s WHERE s.id = g.session_id AND s.ended_at IS NULL AND s.expires_at > $2)
@@ -187,46 +189,65 @@ pub async fn redeem(
     Ok(redeemed.rows_affected() == 1)
 }
 
-/// Rotates a refresh token: generation n becomes n + 1 for exactly one caller, in one statement, if the family still holds in every
-/// respect and the scope asked for is within it. Otherwise nothing changes and nothing comes back; [`find`] then tells why.
+/// One refresh token that is to be rotated.
+#[derive(Debug, Clone)]
+pub struct RotationQuestion {
+    /// What the token says.
+    pub position: Position,
+    /// Who presents it.
+    pub client_id: ClientId,
+    /// The scope asked for, empty for all that was granted.
+    pub scope: Vec<String>,
+    /// What comes next.
+    pub successor: Successor,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Rotates many refresh tokens in one statement: generation n becomes n + 1 for exactly one caller each, if the family still holds in every
+/// respect and the scope asked for is within it. Where it does not, or where two callers present the same token, one gets nothing and
+/// nothing changes for it; [`find`] then tells why.
 ///
 /// # Errors
 /// The database.
-pub async fn rotate(
-    db: impl PgExecutor<'_>,
-    position: Position,
-    client_id: &ClientId,
-    scope: Option<&Scope>,
-    successor: Successor,
-    now: Timestamp,
-) -> Result<Option<Grant>, StoreError> {
-    let idle_expires_at = now + successor.idle_lifetime;
-    let scope = scope.map(Scope::to_vec).unwrap_or_default();
-    let row = sqlx::query_as!(
+pub(super) async fn rotations(db: PgPool, questions: Vec<RotationQuestion>) -> Result<Vec<Option<Grant>>, StoreError> {
+    let scopes: Vec<String> = questions.iter().map(|q| q.scope.join(" ")).collect();
+    let rows = sqlx::query_as!(
         GrantRow,
         r#"UPDATE grants g
-           SET generation = g.generation + 1, mac_kid = $5, rotated_at = $6, idle_expires_at = LEAST($7, g.expires_at)
-           FROM users u, clients c
-           WHERE g.id = $1 AND g.generation = $2 AND g.client_id = $3 AND $4::text[] <@ g.scope
-             AND g.ended_at IS NULL AND g.expires_at > $6 AND g.idle_expires_at > $6
+           SET generation = g.generation + 1, mac_kid = q.mac_kid, rotated_at = q.now,
+               idle_expires_at = LEAST(q.idle_expires_at, g.expires_at)
+           FROM unnest($1::uuid[], $2::int4[], $3::text[], $4::text[], $5::bytea[], $6::timestamptz[], $7::timestamptz[]) WITH ORDINALITY
+                    AS q (grant_id, generation, client_id, scope, mac_kid, now, idle_expires_at, place),
+                users u, clients c
+           WHERE g.id = q.grant_id AND g.generation = q.generation AND g.client_id = q.client_id
+             AND (q.scope = '' OR string_to_array(q.scope, ' ') <@ g.scope)
+             AND g.ended_at IS NULL AND g.expires_at > q.now AND g.idle_expires_at > q.now
              AND u.id = g.user_id AND u.locked_at IS NULL
              AND c.id = g.client_id AND g.created_at >= c.tokens_not_before
              AND ('offline_access' = ANY (g.scope) OR EXISTS (
-                 SELECT FROM sessions s WHERE s.id = g.session_id AND s.ended_at IS NULL AND s.expires_at > $6))
-           RETURNING g.id, g.request_id, g.client_id, g.user_id, g.session_id, g.scope, g.resources, g.auth_time, g.acr, g.amr, g.nonce,
-               g.redirect_uri, g.code_challenge, g.code_expires_at, g.expires_at, g.generation, g.mac_kid, g.rotated_at,
-               g.idle_expires_at, g.ended_at, g.end_reason, false AS "user_locked!", false AS "session_over!""#,
-        position.grant.0,
-        position.generation,
-        client_id.as_str(),
-        &scope,
-        &successor.mac_kid.0[..],
-        now,
-        idle_expires_at,
+                 SELECT FROM sessions s WHERE s.id = g.session_id AND s.ended_at IS NULL AND s.expires_at > q.now))
+           RETURNING q.place AS "place!", g.id, g.request_id, g.client_id, g.user_id, g.session_id, g.scope, g.resources, g.auth_time,
+               g.acr, g.amr, g.nonce, g.redirect_uri, g.code_challenge, g.code_expires_at, g.expires_at, g.generation, g.mac_kid,
+               g.rotated_at, g.idle_expires_at, g.ended_at, g.end_reason, false AS "user_locked!", false AS "session_over!""#,
+        &questions.iter().map(|q| q.position.grant.0).collect::<Vec<_>>(),
+        &questions.iter().map(|q| q.position.generation).collect::<Vec<_>>(),
+        &questions.iter().map(|q| q.client_id.to_string()).collect::<Vec<_>>(),
+        &scopes,
+        &questions.iter().map(|q| q.successor.mac_kid.0.to_vec()).collect::<Vec<_>>(),
+        &questions.iter().map(|q| q.now).collect::<Vec<_>>(),
+        &questions.iter().map(|q| q.now + q.successor.idle_lifetime).collect::<Vec<_>>(),
     )
-    .fetch_optional(db)
+    .fetch_all(&db)
     .await?;
-    row.map(Grant::try_from).transpose()
+    let mut answers: Vec<Option<Grant>> = questions.iter().map(|_| None).collect();
+    for row in rows {
+        let place = usize::try_from(row.place - 1).unwrap_or(usize::MAX);
+        if let Some(answer) = answers.get_mut(place) {
+            *answer = Some(row.try_into()?);
+        }
+    }
+    Ok(answers)
 }
 
 /// Ends a grant, if it has not ended before. Whether it was this call that ended it.

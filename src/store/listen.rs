@@ -52,13 +52,13 @@ impl Listener {
     pub async fn next(&mut self) -> Result<Change, StoreError> {
         match tokio::time::timeout(HEARTBEAT, self.inner.try_recv()).await {
             Ok(Ok(Some(notification))) => Ok(parse(notification.payload())),
-            Ok(Ok(None)) => Err(StoreError::Unavailable(sqlx::Error::WorkerCrashed)),
+            Ok(Ok(None)) => Err(sqlx::Error::WorkerCrashed.into()),
             Ok(Err(error)) => Err(error.into()),
             Err(_) => {
                 let alive = sqlx::query!("SELECT 1 AS one").fetch_one(&mut self.inner);
                 tokio::time::timeout(HEARTBEAT, alive)
                     .await
-                    .map_err(|_| StoreError::Unavailable(sqlx::Error::PoolTimedOut))??;
+                    .map_err(|_| StoreError::from(sqlx::Error::PoolTimedOut))??;
                 Ok(Change::Nothing)
             }
         }

@@ -4,6 +4,7 @@
 //! it never opens a transaction by itself.
 
 pub mod audit;
+mod batch;
 pub mod bootstrap;
 pub mod clients;
 pub mod consents;
@@ -19,12 +20,17 @@ pub mod tokens;
 mod tx;
 pub mod users;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, PgPool};
 
+use crate::domain::Grant;
+use batch::Batcher;
+pub use grants::RotationQuestion;
+pub use tokens::{TokenQuestion, TokenStanding};
 pub use tx::Tx;
 
 /// The migrations that this binary was built with.
@@ -35,7 +41,13 @@ static MIGRATOR: Migrator = sqlx::migrate!();
 pub enum StoreError {
     /// No connection in time, or the connection broke: asking again later may help.
     #[error("the database cannot be reached: {0}")]
-    Unavailable(#[source] sqlx::Error),
+    Unavailable(#[source] Arc<sqlx::Error>),
+    /// Two statements waited for each other, or met a failover; PostgreSQL gave one of them up. The same again may succeed.
+    #[error("the database gave up a statement in favour of another: {0}")]
+    Contended(#[source] sqlx::Error),
+    /// Too many callers wait for the database already.
+    #[error("too many callers wait for the database")]
+    Overloaded,
     /// A UNIQUE, CHECK or FOREIGN KEY constraint of this name refused the row.
     #[error("constraint {0} refused the row")]
     Constraint(String),
@@ -72,15 +84,16 @@ impl From<sqlx::Error> for StoreError {
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed
-            | sqlx::Error::Tls(_) => Self::Unavailable(error),
+            | sqlx::Error::Tls(_) => Self::Unavailable(Arc::new(error)),
             sqlx::Error::Database(refusal) => {
                 let code = refusal.code().unwrap_or_default().into_owned();
                 match (refusal.constraint(), code.as_str()) {
                     // 57014 is the statement timeout; 08, 53 and 57P: connection trouble, too many of them, or a server that goes down or comes up.
-                    // 25006 and 40001: a primary that has just become a standby, and a serialization conflict with it.
-                    (_, "57014" | "25006" | "40001" | "40P01") => Self::Unavailable(error),
+                    // 25006: a primary that has just become a standby.
+                    (_, "57014" | "25006") => Self::Unavailable(Arc::new(error)),
+                    (_, "40001" | "40P01") => Self::Contended(error),
                     (_, code) if code.starts_with("08") || code.starts_with("53") || code.starts_with("57P") => {
-                        Self::Unavailable(error)
+                        Self::Unavailable(Arc::new(error))
                     }
                     (Some(constraint), _) => Self::Constraint(constraint.to_owned()),
                     _ => Self::Statement(error),
@@ -103,10 +116,15 @@ pub struct StoreOptions {
     pub statement_timeout: Duration,
 }
 
-/// A handle on the database; clones share the connections.
-#[derive(Debug, Clone)]
+/// Statements of one kind that may be in flight at once: one or two with many questions beat many with one.
+const FLUSHERS: usize = 2;
+
+/// A handle on the database; clones share the connections. It must be made inside a tokio runtime.
+#[derive(Clone)]
 pub struct Store {
     pool: PgPool,
+    standings: Batcher<TokenQuestion, TokenStanding>,
+    rotations: Batcher<RotationQuestion, Option<Grant>>,
 }
 
 impl Store {
@@ -133,13 +151,34 @@ impl Store {
             .idle_timeout(Duration::from_mins(5))
             .max_lifetime(Duration::from_mins(30))
             .connect_lazy_with(connect);
-        Ok(Self { pool })
+        let (readers, writers) = (pool.clone(), pool.clone());
+        Ok(Self {
+            standings: Batcher::start(FLUSHERS, move |questions| tokens::standings(readers.clone(), questions)),
+            rotations: Batcher::start(FLUSHERS, move |questions| grants::rotations(writers.clone(), questions)),
+            pool,
+        })
     }
 
     /// Statements that need no transaction run on this.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// What the database says about an access token, together with other callers' tokens.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn token_standing(&self, question: TokenQuestion) -> Result<TokenStanding, StoreError> {
+        self.standings.ask(question).await
+    }
+
+    /// Rotates a refresh token together with other callers' tokens; see [`grants::rotations`].
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn rotate(&self, question: RotationQuestion) -> Result<Option<Grant>, StoreError> {
+        self.rotations.ask(question).await
     }
 
     /// Whether the database answers.

@@ -235,6 +235,18 @@ pub async fn delete(db: impl PgExecutor<'_>, id: &UserId) -> Result<bool, StoreE
     Ok(done.rows_affected() == 1)
 }
 
+/// The claims of a person's row.
+///
+/// # Errors
+/// [`StoreError::Corrupt`].
+pub(super) fn profile(id: Uuid, column: Value) -> Result<Profile, StoreError> {
+    serde_json::from_value(column).map_err(|_| StoreError::Corrupt {
+        table: "users",
+        id: id.to_string(),
+        field: "profile",
+    })
+}
+
 fn profile_column(profile: &Profile) -> Value {
     serde_json::to_value(profile).unwrap_or_else(|_| unreachable!("texts and booleans always have a JSON form"))
 }
@@ -243,11 +255,7 @@ impl TryFrom<UserRow> for User {
     type Error = StoreError;
 
     fn try_from(row: UserRow) -> Result<Self, StoreError> {
-        let profile = serde_json::from_value(row.profile).map_err(|_| StoreError::Corrupt {
-            table: "users",
-            id: row.id.to_string(),
-            field: "profile",
-        })?;
+        let profile = profile(row.id, row.profile)?;
         Ok(Self {
             id: UserId(row.id),
             username: row.username,

@@ -40,6 +40,13 @@ pub fn start_metrics() -> Option<&'static PrometheusHandle> {
     RECORDER.get_or_init(build).as_ref()
 }
 
+/// Sorts the latest measurements into their histograms. Until this or a scrape happens each of them takes memory.
+pub fn tidy_metrics() {
+    if let Some(Some(recorder)) = RECORDER.get() {
+        recorder.run_upkeep();
+    }
+}
+
 /// One answered request. `route` is the pattern, never the path.
 pub fn request(route: &'static str, method: &'static str, status: u16, took: Duration) {
     let class = status_label(status);

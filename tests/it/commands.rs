@@ -118,7 +118,7 @@ async fn dev_works_for_an_ordinary_user() {
     std::fs::create_dir(&data).unwrap();
     std::os::unix::fs::chown(&data, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
     let arguments = [&["dev", "--data-dir", data.to_str().unwrap()], &PORTS[..]].concat();
-    let mut running = Program::other(&program, &arguments).as_user(&user).within(&folder).start();
+    let mut running = Program::other(&program, &arguments).run_as(&user).within(&folder).start();
     let (_, admin) = running.develops_at().await;
     assert_eq!(tcp::get(admin, "/health/ready").await.unwrap().status, 200);
     assert_eq!(data.join("postgres/data").metadata().unwrap().uid(), user.uid.as_raw());

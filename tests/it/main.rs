@@ -1,13 +1,9 @@
 //! Integration tests: the real router over a real PostgreSQL, a database for each test, a clock that the test holds.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-#![expect(
-    clippy::similar_names,
-    clippy::many_single_char_names,
-    clippy::maybe_infinite_iter,
-    reason = "in a story of forty lines short names are clear"
-)]
+#![expect(clippy::pedantic, reason = "in a story of forty lines, brevity is clearer")]
 
 mod commands;
+mod connections;
 mod jobs;
 mod outage;
 mod races;

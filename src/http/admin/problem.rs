@@ -241,8 +241,12 @@ fn write(response: &mut Response, problem: &Problem, instance: Option<&str>) {
 
 /// What the admin API answers when no handler of it could; its own layers are passed by then.
 pub(in crate::http) fn broken_down(status: StatusCode, sentence: &'static str) -> Response {
+    let problem = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(),
+        _ => Problem::trouble(status, sentence),
+    };
     let mut response = status.into_response();
-    write(&mut response, &Problem::trouble(status, sentence), None);
+    write(&mut response, &problem, None);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

@@ -6,6 +6,7 @@ mod dump;
 mod endings;
 mod endpoints;
 mod forgery;
+mod garbage;
 mod keys;
 mod refresh;
 mod reuse;

@@ -173,8 +173,8 @@ async fn section_5_2_protocol_28_errors_are_json_with_the_right_status_and_plain
     let mut scene = Scene::start().await;
     let refresh = scene.tokens().await.refresh().to_owned();
     let base = ("grant_type", "refresh_token");
-    let table: [(&[(&str, &str)], u16, &str); 7] = [
-        (&[("grant_type", "\"täxt\"\\\r\n")], 400, "unsupported_grant_type"),
+    let table = [
+        (&[("grant_type", "\"täxt\"\\\r\n")][..], 400, "unsupported_grant_type"),
         (&[("grant_type", "client_credentials")], 400, "unauthorized_client"),
         (&[base, ("refresh_token", "x")], 400, "invalid_grant"),
         (&[base, ("refresh_token", &refresh), ("scope", "öpenid")], 400, "invalid_scope"),
@@ -203,9 +203,7 @@ async fn section_6_protocol_30_a_refresh_gives_a_new_id_token_of_the_same_person
     for same in ["iss", "sub", "aud", "auth_time", "acr", "amr", "sid"] {
         assert_eq!(before[same], after[same], "{same}");
     }
-    for none in ["azp"] {
-        assert!(before.get(none).is_none() && after.get(none).is_none(), "{none}");
-    }
+    assert!(before.get("azp").is_none() && after.get("azp").is_none());
     assert_eq!(after["iat"].as_i64().unwrap() - before["iat"].as_i64().unwrap(), 420);
     assert_eq!(after["exp"].as_i64().unwrap() - before["exp"].as_i64().unwrap(), 420);
     assert_eq!((before["nonce"].as_str(), after.get("nonce")), (Some("the-nonce"), None));

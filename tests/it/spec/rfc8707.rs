@@ -111,3 +111,17 @@ async fn section_2_a_machine_names_its_resource() {
     assert_eq!(ask(&[A, ("scope", "a:read b:read")]).await.error(), "invalid_scope");
     assert_eq!(ask(&[A, ("scope", "a:write")]).await.error(), "invalid_scope");
 }
+
+#[tokio::test]
+async fn section_2_a_resource_server_without_scopes_may_be_named_by_itself_and_beside_others() {
+    let mut scene = scene().await;
+    scene.app.resource_server("https://open.example", "", SigningAlgorithm::Es256, &[]).await;
+    let open = ("resource", "https://open.example");
+    let alone = scene.tokens_for(&[("scope", "openid"), open]).await;
+    assert_eq!(target(&alone), (json!(["https://open.example"]), "openid".to_owned()));
+    let tokens = scene.tokens_for(&[("scope", "openid offline_access a:read"), A, open]).await;
+    let next = scene.refreshed(&tokens).await;
+    assert_eq!(target(&next).0, json!(["https://a.example", "https://open.example"]), "it is not lost on the way");
+    let narrow = Tokens::of(&scene.refresh_with(next.refresh(), &[("scope", "openid")]).await);
+    assert_eq!(target(&narrow), (json!(["https://open.example"]), "openid".to_owned()));
+}

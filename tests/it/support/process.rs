@@ -107,7 +107,7 @@ impl Program {
     }
 
     /// As this user instead of root.
-    pub fn as_user(mut self, user: &User) -> Self {
+    pub fn run_as(mut self, user: &User) -> Self {
         self.0.uid(user.uid.as_raw()).gid(user.gid.as_raw());
         self
     }

@@ -41,6 +41,10 @@ async fn security_29_the_token_does_not_choose_its_algorithm() {
     for alg in ["none", "None", "NONE", "nOnE", ""] {
         assert_useless(&scene, &compact(&header(alg, &own.kid), &claims, |_| Vec::new()), alg).await;
     }
+    for signature in [vec![0; 64], vec![0xff; 64], vec![0; 70], vec![0x30, 6, 2, 1, 0, 2, 1, 0], Vec::new()] {
+        let what = format!("a signature of {signature:?}");
+        assert_useless(&scene, &compact(&header("ES256", &own.kid), &claims, |_| signature), &what).await;
+    }
     for alg in ["HS256", "RS256", "PS256", "EdDSA", "ES384", "ES512", "es256", "ES256K"] {
         assert_useless(&scene, &own.sign(&header(alg, &own.kid), &claims), alg).await;
     }

@@ -7,7 +7,7 @@ use keystead::domain::{ClientMetadata, KeyAlgorithm, KeyState, Kid, SecretBytes,
 use serde_json::{Value, json};
 use time::Duration;
 
-use crate::support::{ENCRYPTION_KEY, Es256, Operator, Scene, TestApp, Tokens, jwks, verify};
+use crate::support::{ENCRYPTION_KEY, Es256, Operator, Scene, TestApp, jwks, verify};
 
 const ES256: KeyAlgorithm = KeyAlgorithm::Signing(SigningAlgorithm::Es256);
 const MAC: KeyAlgorithm = KeyAlgorithm::HmacSha256;
@@ -135,12 +135,10 @@ async fn a_key_that_is_withdrawn_while_it_waits_leaves_the_key_before_it_signing
 
 #[tokio::test]
 async fn a_new_key_signs_also_where_the_clock_is_a_little_behind() {
-    let app = TestApp::start().await;
-    let mut scene = Scene::over(app.replica().await, |metadata| metadata).await;
-    app.wait(Duration::seconds(10));
-    let code = scene.code().await;
-    scene.app.wait(Duration::seconds(-10));
-    Tokens::of(&scene.redeem(&code).await);
+    let app = TestApp::start_with_new_keys().await;
+    app.wait(Duration::seconds(-10));
+    let mut scene = Scene::over(app, |metadata| metadata).await;
+    scene.tokens().await;
     scene.app.wait(Duration::seconds(10));
     Operator(&scene.app).revoke_key(Kid::parse(&Es256::of(&scene.app).kid).unwrap()).await;
     scene.app.wait(Duration::seconds(-10));
@@ -221,7 +219,10 @@ async fn security_47_the_key_encryption_key_can_be_replaced_while_everything_goe
     let now = scene.app.clock.now();
     let refused = Keyring::load(&records, &encryption_key("k2", 8, Vec::new()), now).err().unwrap();
     assert!(refused.to_string().contains("keys.previous_encryption_keys"), "{refused}");
-    let previous = vec![("k1".to_owned(), SecretBytes::new(ENCRYPTION_KEY.to_vec()))];
+    let old = || SecretBytes::new(ENCRYPTION_KEY.to_vec());
+    let both = vec![("k2".to_owned(), SecretBytes::new(vec![8; 32]))];
+    let first = scene.app.replica_under(KeyEncryptionKeys::new("k1".into(), old(), both).unwrap()).await;
+    let previous = vec![("k1".to_owned(), old())];
     let second = scene.app.replica_under(encryption_key("k2", 8, previous)).await;
     assert_eq!(second.sql_count("keys WHERE encryption_key_id = 'k2'").await, 5);
     for (before, after) in records.iter().zip(keystead::store::keys::all(second.engine.store.pool()).await.unwrap()) {
@@ -229,7 +230,8 @@ async fn security_47_the_key_encryption_key_can_be_replaced_while_everything_goe
         assert_eq!(after.state(now), KeyState::Active);
     }
     let third = second.replica_under(encryption_key("k2", 8, Vec::new())).await;
-    for app in [&second, &third] {
+    first.engine.reload_all().await.unwrap();
+    for app in [&first, &second, &third] {
         assert!(scene.rp.is_active(app, tokens.access()).await);
         assert_eq!(published(app).await, published(&scene.app).await);
     }

@@ -1,0 +1,226 @@
+//! Mechanism 2: work that arrives together travels together.
+//!
+//! While one statement is in flight, callers queue; the next statement carries all of them as arrays. There is no timer, so a lone caller
+//! waits for nobody. Each caller gets its own answer; one that goes away, or one that the database refuses, harms no other.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+use super::StoreError;
+
+/// Questions that one statement carries at most.
+const MOST: usize = 128;
+/// Callers that may wait; beyond that they are told at once to come back.
+const QUEUE: usize = 4096;
+
+struct Job<Q, A> {
+    question: Q,
+    answer: oneshot::Sender<Result<A, StoreError>>,
+}
+
+/// Collects questions of one kind and answers them together. Clones share the queue.
+pub struct Batcher<Q, A> {
+    queue: mpsc::Sender<Job<Q, A>>,
+}
+
+impl<Q, A> Clone for Batcher<Q, A> {
+    fn clone(&self) -> Self {
+        Self { queue: self.queue.clone() }
+    }
+}
+
+impl<Q: Clone + Send + 'static, A: Send + 'static> Batcher<Q, A> {
+    /// Starts `flushers` tasks, each with one statement in flight at most; they end when the last clone is dropped. `run` answers all
+    /// questions in their order.
+    pub fn start<F, R>(flushers: usize, run: F) -> Self
+    where
+        F: Fn(Vec<Q>) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Vec<A>, StoreError>> + Send + 'static,
+    {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        let waiting = Arc::new(Mutex::new(waiting));
+        let run = Arc::new(run);
+        for _ in 0..flushers {
+            tokio::spawn(flush(Arc::clone(&waiting), Arc::clone(&run)));
+        }
+        Self { queue }
+    }
+
+    /// Asks one question.
+    ///
+    /// # Errors
+    /// [`StoreError::Overloaded`] when too many wait; otherwise what the database says about this question.
+    pub async fn ask(&self, question: Q) -> Result<A, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.queue.try_send(Job { question, answer }).map_err(|_| StoreError::Overloaded)?;
+        // A flusher that is gone took the question with it: the process is about to end.
+        answered.await.map_err(|_| StoreError::Overloaded)?
+    }
+}
+
+async fn flush<Q, A, F, R>(waiting: Arc<Mutex<mpsc::Receiver<Job<Q, A>>>>, run: Arc<F>)
+where
+    Q: Clone + Send + 'static,
+    A: Send + 'static,
+    F: Fn(Vec<Q>) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<Vec<A>, StoreError>> + Send + 'static,
+{
+    let mut jobs = Vec::with_capacity(MOST);
+    loop {
+        let taken = waiting.lock().await.recv_many(&mut jobs, MOST).await;
+        if taken == 0 {
+            return;
+        }
+        // Who went away while waiting needs no answer.
+        jobs.retain(|job: &Job<Q, A>| !job.answer.is_closed());
+        answer(std::mem::take(&mut jobs), &*run).await;
+    }
+}
+
+async fn answer<Q, A, F, R>(jobs: Vec<Job<Q, A>>, run: &F)
+where
+    Q: Clone + Send + 'static,
+    A: Send + 'static,
+    F: Fn(Vec<Q>) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<Vec<A>, StoreError>> + Send + 'static,
+{
+    if jobs.is_empty() {
+        return;
+    }
+    let questions: Vec<Q> = jobs.iter().map(|job| job.question.clone()).collect();
+    match run(questions).await {
+        Ok(answers) => {
+            debug_assert_eq!(answers.len(), jobs.len());
+            for (job, answer) in jobs.into_iter().zip(answers) {
+                // The caller may have gone away just now.
+                let _ = job.answer.send(Ok(answer));
+            }
+        }
+        Err(error) => share(jobs, error, run).await,
+    }
+}
+
+/// A database that is away is away for all. Any other error may be about one of the questions, so each is asked again alone.
+async fn share<Q, A, F, R>(jobs: Vec<Job<Q, A>>, error: StoreError, run: &F)
+where
+    Q: Clone + Send + 'static,
+    A: Send + 'static,
+    F: Fn(Vec<Q>) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<Vec<A>, StoreError>> + Send + 'static,
+{
+    if let StoreError::Unavailable(cause) = &error {
+        for job in jobs {
+            let _ = job.answer.send(Err(StoreError::Unavailable(Arc::clone(cause))));
+        }
+        return;
+    }
+    let alone = jobs.len() == 1;
+    let mut first_error = Some(error);
+    for job in jobs {
+        let answer = match first_error.take_if(|_| alone) {
+            Some(error) => Err(error),
+            None => run(vec![job.question])
+                .await
+                .and_then(|answers| answers.into_iter().next().ok_or(StoreError::Overloaded)),
+        };
+        let _ = job.answer.send(answer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    fn doubled(questions: Vec<u32>) -> Result<Vec<u32>, StoreError> {
+        if questions.contains(&13) {
+            return Err(StoreError::Constraint("thirteen".into()));
+        }
+        Ok(questions.into_iter().map(|question| question * 2).collect())
+    }
+
+    #[tokio::test]
+    async fn callers_that_wait_travel_together_and_each_gets_its_own_answer() {
+        let statements = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&statements);
+        let batcher = Batcher::start(1, move |questions| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            async move {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                doubled(questions)
+            }
+        });
+        let asked = (20..120).map(|question| {
+            let batcher = batcher.clone();
+            tokio::spawn(async move { (question, batcher.ask(question).await) })
+        });
+        for task in asked.collect::<Vec<_>>() {
+            let (question, answer) = task.await.unwrap();
+            assert_eq!(answer.unwrap(), question * 2);
+        }
+        assert!(statements.load(Ordering::SeqCst) <= 3);
+    }
+
+    #[tokio::test]
+    async fn a_poisoned_question_harms_only_its_own_caller() {
+        let batcher = Batcher::start(1, |questions| async move {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            doubled(questions)
+        });
+        let asked = (10..16).map(|question| {
+            let batcher = batcher.clone();
+            tokio::spawn(async move { (question, batcher.ask(question).await) })
+        });
+        for task in asked.collect::<Vec<_>>() {
+            let (question, answer) = task.await.unwrap();
+            match answer {
+                Ok(answer) => assert_eq!(answer, question * 2),
+                Err(error) => assert!(question == 13 && error.is_constraint("thirteen")),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_goes_away_harms_nobody() {
+        let batcher = Batcher::start(1, |questions| async move {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            doubled(questions)
+        });
+        for _ in 0..50 {
+            let leaver = batcher.clone();
+            let task = tokio::spawn(async move { leaver.ask(1).await });
+            let stayer = batcher.clone();
+            let stays = tokio::spawn(async move { stayer.ask(2).await });
+            tokio::task::yield_now().await;
+            task.abort();
+            assert_eq!(stays.await.unwrap().unwrap(), 4);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_outage_is_told_to_all_and_a_full_queue_at_once() {
+        let batcher = Batcher::<u32, u32>::start(1, |_| async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            Err(StoreError::Unavailable(Arc::new(sqlx::Error::PoolTimedOut)))
+        });
+        let asked: Vec<_> = (0..u32::try_from(QUEUE + MOST).unwrap() + 200)
+            .map(|question| {
+                let batcher = batcher.clone();
+                tokio::spawn(async move { batcher.ask(question).await })
+            })
+            .collect();
+        let (mut away, mut full) = (0, 0);
+        for task in asked {
+            match task.await.unwrap() {
+                Err(StoreError::Unavailable(_)) => away += 1,
+                Err(StoreError::Overloaded) => full += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(away >= QUEUE && full > 0, "{away} {full}");
+    }
+}
