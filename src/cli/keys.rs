@@ -6,7 +6,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::Failure;
 use super::operator::{Operator, Target, all, table};
-use crate::domain::{KeyAlgorithm, KeyRecord, KeyState, Kid};
+use crate::domain::{KeyAlgorithm, KeyRecord, Kid};
 use crate::flows::admin::keys;
 use crate::http::admin::documents::KeyView;
 
@@ -80,7 +80,7 @@ fn show(operator: &Operator, keys: Vec<KeyRecord>, none: &str) {
         }
         let rows = views.iter().map(|key| {
             let ends = key.revoked_at.or(key.retires_at).map(moment).unwrap_or_default();
-            [key.kid.clone(), key.algorithm.to_owned(), state(key.state).to_owned(), moment(key.activates_at), ends]
+            [key.kid.clone(), key.algorithm.to_owned(), key.state.as_str().to_owned(), moment(key.activates_at), ends]
         });
         table(["KID", "ALGORITHM", "STATE", "SIGNS FROM", "SIGNS UNTIL"], rows)
     });
@@ -88,16 +88,6 @@ fn show(operator: &Operator, keys: Vec<KeyRecord>, none: &str) {
 
 fn moment(at: OffsetDateTime) -> String {
     at.truncate_to_second().format(&Rfc3339).unwrap_or_default()
-}
-
-fn state(state: KeyState) -> &'static str {
-    match state {
-        KeyState::Pending => "pending",
-        KeyState::Active => "active",
-        KeyState::Retiring => "retiring",
-        KeyState::Retired => "retired",
-        KeyState::Revoked => "revoked",
-    }
 }
 
 fn kid(text: &str) -> Result<Kid, &'static str> {

@@ -19,6 +19,29 @@ pub enum Actor {
     System,
 }
 
+impl Actor {
+    /// Which kind of actor: `client`, `user`, `cli` or `system`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Client(_) => "client",
+            Self::User(_) => "user",
+            Self::Cli => "cli",
+            Self::System => "system",
+        }
+    }
+
+    /// Which client or person.
+    #[must_use]
+    pub fn id(&self) -> Option<String> {
+        match self {
+            Self::Client(id) => Some(id.to_string()),
+            Self::User(id) => Some(id.to_string()),
+            Self::Cli | Self::System => None,
+        }
+    }
+}
+
 /// From where: the source address as the trusted proxies report it, and the request's correlation id.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origin {

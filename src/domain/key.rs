@@ -79,6 +79,14 @@ pub enum KeyState {
     Revoked,
 }
 
+super::client::text_form!(KeyState {
+    Pending => "pending",
+    Active => "active",
+    Retiring => "retiring",
+    Retired => "retired",
+    Revoked => "revoked",
+});
+
 /// A key as it lies in the database: the private part is encrypted under a key-encryption key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyRecord {

@@ -12,6 +12,11 @@ macro_rules! claims {
         pub struct $name {
             $($(#[$field_doc])* #[serde(skip_serializing_if = "Option::is_none")] pub $field: Option<$type>,)+
         }
+
+        impl $name {
+            /// The name of every claim.
+            pub const NAMES: &[&str] = &[$(stringify!($field)),+];
+        }
     };
 }
 

@@ -58,15 +58,14 @@ pub async fn insert(
     event: &AuditEvent,
     origin: &Origin,
 ) -> Result<(), StoreError> {
-    let (actor_kind, actor_id) = actor_columns(&event.actor);
     sqlx::query!(
         "INSERT INTO audit_events (id, at, name, actor_kind, actor_id, subject, details, ip, correlation_id)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         id,
         at,
         event.name,
-        actor_kind,
-        actor_id,
+        event.actor.kind(),
+        event.actor.id(),
         event.subject,
         event.details,
         origin.ip.map(|ip| ip.to_string()),
@@ -104,15 +103,7 @@ pub async fn page(
     rows.into_iter().map(AuditRecord::try_from).collect()
 }
 
-fn actor_columns(actor: &Actor) -> (&'static str, Option<String>) {
-    match actor {
-        Actor::Client(id) => ("client", Some(id.to_string())),
-        Actor::User(id) => ("user", Some(id.to_string())),
-        Actor::Cli => ("cli", None),
-        Actor::System => ("system", None),
-    }
-}
-
+/// The actor of this [`Actor::kind`] and [`Actor::id`].
 fn read_actor(kind: &str, id: Option<&str>) -> Option<Actor> {
     match (kind, id) {
         ("client", Some(id)) => ClientId::parse(id).map(Actor::Client),

@@ -12,13 +12,6 @@ pub enum Access {
     Write,
 }
 
-/// A client that showed a live access token for the admin API.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AdminCaller {
-    /// The client.
-    pub client_id: ClientId,
-}
-
 /// Why a token does not open the admin API.
 #[derive(Debug)]
 pub enum AccessRefused {
@@ -36,11 +29,11 @@ impl<E: Into<InternalError>> From<E> for AccessRefused {
     }
 }
 
-/// Judges an access token for the admin API; its state is read from the database every time.
+/// Judges an access token for the admin API, and gives the client that showed it; its state is read from the database every time.
 ///
 /// # Errors
 /// The token does not hold, is for somebody else, or is too narrow.
-pub async fn authorize(engine: &Engine, token: &str, needed: Access) -> Result<AdminCaller, AccessRefused> {
+pub async fn authorize(engine: &Engine, token: &str, needed: Access) -> Result<ClientId, AccessRefused> {
     let claims = introspect::check_access_token(engine, token).await?.ok_or(AccessRefused::InvalidToken)?;
     // RFC 9700 §2.3: a token that is for another API as well is seen there, and whoever runs that API could administer with it.
     if claims.aud != [ADMIN_AUDIENCE] {
@@ -54,5 +47,5 @@ pub async fn authorize(engine: &Engine, token: &str, needed: Access) -> Result<A
     let client_id = ClientId::parse(&claims.client_id).ok_or(AccessRefused::InvalidToken)?;
     let allowed =
         claims.scope.contains(SCOPE_ADMIN) || (needed == Access::Read && claims.scope.contains(SCOPE_ADMIN_READ));
-    if allowed { Ok(AdminCaller { client_id }) } else { Err(AccessRefused::InsufficientScope) }
+    if allowed { Ok(client_id) } else { Err(AccessRefused::InsufficientScope) }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{AdminError, Caller, Page, PageRequest, changed_fields, tolerate};
+use super::{AdminError, Caller, Page, PageRequest, changed_fields, refuse_problems, tolerate};
 use crate::crypto::sha256;
 use crate::domain::{
     Client, ClientId, ClientMetadata, ClientSecret, MetadataProblem, Scope, Secret, SecretId, Timestamp,
@@ -217,10 +217,6 @@ async fn judge(tx: &mut Tx, metadata: &ClientMetadata, held: &Scope) -> Result<V
     let known = servers.iter().fold(held.clone(), |known, server| known.union(&server.scope));
     problems.extend(registration::judge_scope(&metadata.scope, &known));
     Ok(problems)
-}
-
-pub(super) fn refuse_problems(problems: Vec<MetadataProblem>) -> Result<(), AdminError> {
-    if problems.is_empty() { Ok(()) } else { Err(AdminError::Invalid(problems)) }
 }
 
 fn made_up_id(engine: &Engine) -> ClientId {

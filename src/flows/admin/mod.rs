@@ -20,7 +20,7 @@ use super::{Engine, InternalError};
 use crate::domain::{Actor, AuditEvent, MetadataProblem, Origin};
 use crate::store::{StoreError, Tx};
 
-pub use access::{Access, AccessRefused, AdminCaller, authorize};
+pub use access::{Access, AccessRefused, authorize};
 
 /// Why an operator's wish was not fulfilled.
 #[derive(Debug)]
@@ -94,6 +94,10 @@ impl Engine {
         let event = AuditEvent { name, actor: caller.actor.clone(), subject: subject.to_string(), details };
         self.audit(tx, &event, &caller.origin).await
     }
+}
+
+fn refuse_problems(problems: Vec<MetadataProblem>) -> Result<(), AdminError> {
+    if problems.is_empty() { Ok(()) } else { Err(AdminError::Invalid(problems)) }
 }
 
 /// A change is committed but memory could not follow: the listener or the next re-read will make up for it.

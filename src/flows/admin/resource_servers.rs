@@ -2,9 +2,8 @@
 
 use serde_json::json;
 
-use super::clients::refuse_problems;
-use super::{AdminError, Caller, Page, PageRequest, changed_fields, tolerate};
-use crate::domain::{ADMIN_AUDIENCE, ClientId, MetadataProblem, ResourceServer, ResourceServerId, Scope};
+use super::{AdminError, Caller, Page, PageRequest, changed_fields, refuse_problems, tolerate};
+use crate::domain::{ADMIN_AUDIENCE, ClientId, MetadataProblem, ResourceServer, ResourceServerId, Scope, Timestamp};
 use crate::flows::Engine;
 use crate::protocol::registration;
 use crate::store::{self, StoreError, Tx};
@@ -183,7 +182,7 @@ fn draft_of(server: &ResourceServer) -> ResourceServerDraft {
     }
 }
 
-fn server(id: ResourceServerId, draft: ResourceServerDraft, now: crate::domain::Timestamp) -> ResourceServer {
+fn server(id: ResourceServerId, draft: ResourceServerDraft, now: Timestamp) -> ResourceServer {
     let mut introspection_clients = draft.introspection_clients;
     introspection_clients.sort_unstable();
     ResourceServer {

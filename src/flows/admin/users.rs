@@ -4,8 +4,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::clients::refuse_problems;
-use super::{AdminError, Caller, Page, PageRequest, changed_fields};
+use super::{AdminError, Caller, Page, PageRequest, changed_fields, refuse_problems};
 use crate::domain::{GrantEnd, MetadataProblem, Secret, Timestamp, User, UserId, UserState, normalize_identifier};
 use crate::flows::{Engine, InternalError};
 use crate::protocol::registration;

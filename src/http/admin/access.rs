@@ -22,9 +22,9 @@ pub(super) async fn require_token(
     };
     refuse_token_in_query(request.uri().query())?;
     let token = bearer_token(request.headers())?;
-    let admin = authorize(&engine, token, needed).await?;
+    let client_id = authorize(&engine, token, needed).await?;
     let origin = request.extensions().get::<Origin>().cloned().unwrap_or_default();
-    request.extensions_mut().insert(Caller { actor: Actor::Client(admin.client_id), origin });
+    request.extensions_mut().insert(Caller { actor: Actor::Client(client_id), origin });
     Ok(next.run(request).await)
 }
 

@@ -22,7 +22,7 @@ pub(super) async fn sessions(
     Id(user): Id<UserId>,
     query: ListQuery,
 ) -> Result<Json<List<SessionView>>, Problem> {
-    let page = live_access::sessions(&engine, user, query.page(|text| text.parse().ok().map(SessionId))?).await?;
+    let page = live_access::sessions(&engine, user, query.page()?).await?;
     Ok(Json(List::of(page, |session| session.id.to_string(), SessionView::from)))
 }
 
@@ -35,7 +35,7 @@ pub(super) async fn grants(
     Id(user): Id<UserId>,
     query: ListQuery,
 ) -> Result<Json<List<GrantView>>, Problem> {
-    let page = live_access::grants(&engine, user, query.page(|text| text.parse().ok().map(GrantId))?).await?;
+    let page = live_access::grants(&engine, user, query.page()?).await?;
     Ok(Json(List::of(page, |grant| grant.id.to_string(), GrantView::from)))
 }
 
@@ -77,6 +77,6 @@ pub(super) async fn audit_events(
     mut query: ListQuery,
 ) -> Result<Json<List<AuditEventView>>, Problem> {
     let filter = AuditFilter { subject: query.take("subject"), name: query.take("name") };
-    let page = audit::list(&engine, &filter, query.page(|text| text.parse().ok())?).await?;
+    let page = audit::list(&engine, &filter, query.page()?).await?;
     Ok(Json(List::of(page, |record| record.id.to_string(), AuditEventView::from)))
 }

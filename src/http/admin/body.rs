@@ -17,7 +17,7 @@ use crate::domain::MetadataProblem;
 /// A JSON body.
 pub(super) struct JsonBody<T>(pub T);
 
-/// A JSON body that may be left out.
+/// A JSON body that may be left out or null.
 pub(super) struct OptionalBody<T>(pub Option<T>);
 
 /// A JSON merge patch (RFC 7396) of a document of which every member may be absent or null: what is absent stays, `null` goes
@@ -49,6 +49,7 @@ impl<S: Send + Sync, T: Serialize + DeserializeOwned> FromRequest<S> for Optiona
         let bytes = bytes(request, state).await?;
         match (bytes.is_empty(), accepted) {
             (true, _) => Ok(Self(None)),
+            (false, true) if bytes.trim_ascii() == b"null" => Ok(Self(None)),
             (false, true) => read(&bytes).map(|(_, body)| Self(Some(body))),
             (false, false) => Err(Problem::unsupported_media_type("application/json")),
         }

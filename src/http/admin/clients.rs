@@ -7,10 +7,10 @@ use axum::{Extension, Json};
 
 use super::body::{JsonBody, MergePatch};
 use super::created;
-use super::documents::{ClientDocument, ClientView, CreatedClientView, CreatedSecretView};
+use super::documents::{self, ClientDocument, ClientView, CreatedClientView, CreatedSecretView};
 use super::lists::{List, ListParameters, ListQuery};
 use super::paths::{ClientAnd, Id};
-use super::problem::{ChangeRefusals, Problem, Refusals};
+use super::problem::{ChangeRefusals, ConflictRefusals, Problem, Refusals};
 use crate::domain::{ClientId, MetadataProblem, SecretId};
 use crate::flows::SharedEngine;
 use crate::flows::admin::Caller;
@@ -23,12 +23,12 @@ pub(super) async fn list(
     State(engine): State<SharedEngine>,
     query: ListQuery,
 ) -> Result<Json<List<ClientView>>, Problem> {
-    let page = clients::list(&engine, query.page(ClientId::parse)?).await?;
+    let page = clients::list(&engine, query.page()?).await?;
     Ok(Json(List::of(page, |client| client.id.to_string(), ClientView::from)))
 }
 
 /// Registers a client. A confidential one gets a secret, which is shown in this answer only.
-#[utoipa::path(post, path = "/clients", tag = "clients", operation_id = "create_client", request_body = ClientDocument,
+#[utoipa::path(post, path = "/clients", tag = "clients", operation_id = "create_client", request_body = documents::NewClient,
     responses(
         (status = 201, description = "Made; Location names it", body = CreatedClientView, headers(("Location" = String))),
         ChangeRefusals,
@@ -99,7 +99,7 @@ pub(super) async fn delete(
     params(("client_id" = String, Path, description = "The client's id, percent-encoded")),
     responses(
         (status = 201, description = "Made; Location names it", body = CreatedSecretView, headers(("Location" = String))),
-        ChangeRefusals,
+        ConflictRefusals,
     ))]
 pub(super) async fn add_secret(
     State(engine): State<SharedEngine>,

@@ -17,7 +17,7 @@ use crate::flows::admin::{Caller, Page, keys};
 #[utoipa::path(get, path = "/keys", tag = "keys", operation_id = "list_keys", params(ListParameters),
     responses((status = 200, description = "A part of the list", body = List<KeyView>), Refusals))]
 pub(super) async fn list(State(engine): State<SharedEngine>, query: ListQuery) -> Result<Json<List<KeyView>>, Problem> {
-    let page = keys::list(&engine, query.page(Kid::parse)?).await?;
+    let page = keys::list(&engine, query.page()?).await?;
     let now = engine.clock.now();
     Ok(Json(List::of(page, |key| key.kid.to_string(), |key| KeyView::new(key, now))))
 }

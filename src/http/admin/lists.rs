@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
+use super::paths::TextId;
 use super::problem::Problem;
 use crate::flows::admin::{Page, PageRequest};
 
@@ -76,12 +77,11 @@ impl ListQuery {
         self.0.remove(name).filter(|value| !value.is_empty())
     }
 
-    /// Reads `limit` and `cursor` after all other known parameters were taken; `read_key` reads what [`List::of`] put into the
-    /// cursor.
+    /// Reads `limit` and `cursor` after all other known parameters were taken. `K` is what [`List::of`] put into the cursor.
     ///
     /// # Errors
     /// One of them is malformed, or something else is left.
-    pub fn page<K>(mut self, read_key: impl FnOnce(&str) -> Option<K>) -> Result<PageRequest<K>, Problem> {
+    pub fn page<K: TextId>(mut self) -> Result<PageRequest<K>, Problem> {
         let limit = match self.take("limit") {
             None => DEFAULT_LIMIT,
             Some(text) => text
@@ -92,7 +92,7 @@ impl ListQuery {
         };
         let after = match self.take("cursor") {
             None => None,
-            Some(cursor) => Some(decode(&cursor).as_deref().and_then(read_key).ok_or_else(|| {
+            Some(cursor) => Some(decode(&cursor).as_deref().and_then(K::read).ok_or_else(|| {
                 Problem::invalid_member(
                     "cursor",
                     "is not a cursor of this list; start again without it, or send next_cursor unchanged",
@@ -113,18 +113,24 @@ fn decode(cursor: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ClientId;
 
-    fn request(query: &str) -> Result<PageRequest<u32>, Problem> {
-        ListQuery::parse(query)?.page(|text| text.parse().ok())
+    fn request(query: &str) -> Result<PageRequest<ClientId>, Problem> {
+        ListQuery::parse(query)?.page()
+    }
+
+    fn client(id: &str) -> ClientId {
+        ClientId::parse(id).unwrap()
     }
 
     #[test]
     fn a_cursor_leads_to_the_next_part() {
-        let list = List::of(Page { items: vec![7_u32, 8], more: true }, ToString::to_string, |item| item * 10);
-        assert_eq!(list.items, [70, 80]);
+        let page = Page { items: vec![client("a"), client("b")], more: true };
+        let list = List::of(page, ToString::to_string, |item| item.as_str().len());
+        assert_eq!(list.items, [1, 1]);
         let asked = request(&format!("limit=2&cursor={}", list.next_cursor.unwrap())).unwrap();
-        assert_eq!((asked.after, asked.limit), (Some(8), 2));
-        let end = List::of(Page { items: vec![9_u32], more: false }, ToString::to_string, |item| item);
+        assert_eq!((asked.after, asked.limit), (Some(client("b")), 2));
+        let end = List::of(Page { items: vec![client("c")], more: false }, ToString::to_string, |item| item);
         assert_eq!(end.next_cursor, None);
     }
 
@@ -143,7 +149,7 @@ mod tests {
             "limit=-1",
             "limit=x",
             "cursor=!",
-            "cursor=eA",
+            "cursor=YSBi",
             "cursor=_w",
             "page=2",
             "limit=1&limit=1",

@@ -39,6 +39,7 @@ const PREFIX: &str = "/admin/v1";
     info(
         title = "Keystead admin API",
         description = "Clients, accounts, resource servers, keys, sessions, grants and the audit trail.",
+        license(name = "Apache License 2.0", identifier = "Apache-2.0"),
     ),
     components(schemas(problem::ProblemDocument<'static>, problem::FieldProblem)),
     security(("bearer" = [])),
@@ -71,14 +72,15 @@ impl Modify for BearerToken {
 /// The admin API, ready to be merged into the admin listener.
 pub fn router(engine: SharedEngine) -> Router {
     let (paths, _) = paths().split_for_parts();
+    let gate = from_fn_with_state(SharedEngine::clone(&engine), access::require_token);
     let api = paths
         .fallback(problem::unknown_route)
         .method_not_allowed_fallback(problem::unknown_method)
-        .layer(from_fn_with_state(SharedEngine::clone(&engine), access::require_token))
+        .layer(gate.clone())
         .layer(from_fn(problem::finish))
         .with_state(engine);
     // `nest` leaves out the prefix with a slash behind it.
-    let slash = any(problem::unknown_route).layer(from_fn(problem::finish));
+    let slash = any(problem::unknown_route).layer(gate).layer(from_fn(problem::finish));
     Router::new().nest(PREFIX, api).route(&format!("{PREFIX}/"), slash)
 }
 

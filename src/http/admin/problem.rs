@@ -265,6 +265,9 @@ pub(super) async fn unknown_method() -> Problem {
 /// For the OpenAPI document: what every operation may answer.
 pub(super) struct Refusals;
 
+/// For the OpenAPI document: what an operation may answer that depends on what is there.
+pub(super) struct ConflictRefusals;
+
 /// For the OpenAPI document: what an operation with a body may answer.
 pub(super) struct ChangeRefusals;
 
@@ -281,12 +284,19 @@ impl utoipa::IntoResponses for Refusals {
     }
 }
 
-impl utoipa::IntoResponses for ChangeRefusals {
+impl utoipa::IntoResponses for ConflictRefusals {
     fn responses() -> BTreeMap<String, RefOr<Documented>> {
         let mut all = Refusals::responses();
+        all.extend(documented(&[("409", "It does not go together with what is there; `detail` says what to do")]));
+        all
+    }
+}
+
+impl utoipa::IntoResponses for ChangeRefusals {
+    fn responses() -> BTreeMap<String, RefOr<Documented>> {
+        let mut all = ConflictRefusals::responses();
         all.extend(documented(&[
             ("400", "The body or one of its members cannot be accepted; `errors` names the members"),
-            ("409", "It does not go together with what is there; `detail` says what to do"),
             ("413", "The body is too large"),
             ("415", "The body is not JSON"),
         ]));

@@ -7,10 +7,10 @@ use axum::{Extension, Json};
 
 use super::body::{JsonBody, MergePatch};
 use super::created;
-use super::documents::{ResourceServerDocument, ResourceServerView};
+use super::documents::{self, ResourceServerDocument, ResourceServerView};
 use super::lists::{List, ListParameters, ListQuery};
 use super::paths::Id;
-use super::problem::{ChangeRefusals, Problem, Refusals};
+use super::problem::{ChangeRefusals, ConflictRefusals, Problem, Refusals};
 use crate::domain::ResourceServerId;
 use crate::flows::SharedEngine;
 use crate::flows::admin::Caller;
@@ -24,13 +24,13 @@ pub(super) async fn list(
     State(engine): State<SharedEngine>,
     query: ListQuery,
 ) -> Result<Json<List<ResourceServerView>>, Problem> {
-    let page = resource_servers::list(&engine, query.page(|text| text.parse().ok().map(ResourceServerId))?).await?;
+    let page = resource_servers::list(&engine, query.page()?).await?;
     Ok(Json(List::of(page, |server| server.id.to_string(), ResourceServerView::from)))
 }
 
 /// Registers a resource server.
 #[utoipa::path(post, path = "/resource-servers", tag = "resource servers", operation_id = "create_resource_server",
-    request_body = ResourceServerDocument,
+    request_body = documents::NewResourceServer,
     responses(
         (status = 201, description = "Made; Location names it", body = ResourceServerView, headers(("Location" = String))),
         ChangeRefusals,
@@ -81,7 +81,7 @@ pub(super) async fn update(
 
 /// Removes a resource server. Clients must not hold its scope tokens any more.
 #[utoipa::path(delete, path = "/resource-servers/{id}", tag = "resource servers", operation_id = "delete_resource_server",
-    params(("id" = uuid::Uuid, Path)), responses((status = 204, description = "Done"), ChangeRefusals))]
+    params(("id" = uuid::Uuid, Path)), responses((status = 204, description = "Done"), ConflictRefusals))]
 pub(super) async fn delete(
     State(engine): State<SharedEngine>,
     Extension(caller): Extension<Caller>,

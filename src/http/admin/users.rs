@@ -7,7 +7,7 @@ use axum::{Extension, Json};
 
 use super::body::{JsonBody, MergePatch};
 use super::created;
-use super::documents::{UserDocument, UserView};
+use super::documents::{self, UserDocument, UserView};
 use super::lists::{List, ListParameters, ListQuery};
 use super::paths::Id;
 use super::problem::{ChangeRefusals, Problem, Refusals};
@@ -25,12 +25,12 @@ pub(super) async fn list(
     mut query: ListQuery,
 ) -> Result<Json<List<UserView>>, Problem> {
     let email = query.take("email");
-    let page = users::list(&engine, email.as_deref(), query.page(|text| text.parse().ok().map(UserId))?).await?;
+    let page = users::list(&engine, email.as_deref(), query.page()?).await?;
     Ok(Json(List::of(page, |user| user.id.to_string(), UserView::from)))
 }
 
 /// Makes an account without a password; the command line sets one.
-#[utoipa::path(post, path = "/users", tag = "users", operation_id = "create_user", request_body = UserDocument,
+#[utoipa::path(post, path = "/users", tag = "users", operation_id = "create_user", request_body = documents::NewUser,
     responses(
         (status = 201, description = "Made; Location names it", body = UserView, headers(("Location" = String))),
         ChangeRefusals,

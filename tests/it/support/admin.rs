@@ -86,8 +86,8 @@ impl<'a> AdminApi<'a> {
     }
 
     /// Changes what must be accepted.
-    pub async fn change(&self, path: &str, patch: Value) -> Value {
-        let answer = self.patch(path, patch).await;
+    pub async fn change(&self, path: &str, wanted: Value) -> Value {
+        let answer = self.patch(path, wanted).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         answer.json()
     }

@@ -81,7 +81,7 @@ impl super::TestApp {
             let table: String = table.get(0);
             let rows = sqlx::raw_sql(sqlx::AssertSqlSafe(format!("SELECT t::text FROM {table} t")));
             for row in rows.fetch_all(&mut *connection).await.unwrap() {
-                dump += &format!("{table} {}\n", row.get::<String, _>(0));
+                dump.extend([table.as_str(), " ", row.get(0), "\n"]);
             }
         }
         drop(connection);

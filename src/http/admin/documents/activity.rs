@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::schemas;
-use crate::domain::{Actor, KeyRecord, KeyState, Scope, Timestamp};
+use crate::domain::{KeyRecord, KeyState, Scope, Timestamp};
 use crate::flows::admin::audit::AuditRecord;
 use crate::flows::admin::live_access::{LiveGrant, LiveSession};
 
@@ -190,18 +190,12 @@ impl KeyView {
 
 impl From<AuditRecord> for AuditEventView {
     fn from(record: AuditRecord) -> Self {
-        let (actor_kind, actor_id) = match record.actor {
-            Actor::Client(id) => ("client", Some(id.to_string())),
-            Actor::User(id) => ("user", Some(id.to_string())),
-            Actor::Cli => ("cli", None),
-            Actor::System => ("system", None),
-        };
         Self {
             id: record.id,
             at: record.at,
             name: record.name,
-            actor_kind,
-            actor_id,
+            actor_kind: record.actor.kind(),
+            actor_id: record.actor.id(),
             subject: record.subject,
             details: record.details,
             ip: record.origin.ip.map(|ip| ip.to_string()),

@@ -1,7 +1,7 @@
 //! OpenAPI schemas of values whose types live in `domain`, which knows nothing of OpenAPI. Each type only stands for a schema.
 
-use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Type};
-use utoipa::openapi::{Object, RefOr, Schema};
+use utoipa::openapi::schema::{AdditionalProperties, AllOfBuilder, ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::{Object, Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain;
@@ -25,7 +25,33 @@ names! {
     ApplicationTypeName: domain::ApplicationType::ALL.iter().map(|value| value.as_str());
     SigningAlgorithmName: domain::SigningAlgorithm::ALL.iter().map(|value| value.as_str());
     KeyAlgorithmName: domain::KeyAlgorithm::ALL.iter().map(|value| value.as_str());
-    KeyStateName: ["pending", "active", "retiring", "retired", "revoked"];
+    KeyStateName: domain::KeyState::ALL.iter().map(|value| value.as_str());
+}
+
+macro_rules! creations {
+    ($($(#[$doc:meta])* $schema:ident: $document:literal with $($required:literal),+;)+) => { $(
+        $(#[$doc])*
+        pub struct $schema;
+
+        impl ToSchema for $schema {}
+
+        impl PartialSchema for $schema {
+            fn schema() -> RefOr<Schema> {
+                let text = || ObjectBuilder::new().schema_type(Type::String).min_length(Some(1));
+                let required = ObjectBuilder::new()$(.property($required, text()).required($required))+;
+                let document = Ref::from_schema_name($document);
+                Schema::AllOf(AllOfBuilder::new().item(document).item(required).build()).into()
+            }
+        }
+    )+ };
+}
+creations! {
+    /// What makes a client: all that changes one may name, and a name at least.
+    NewClient: "ClientDocument" with "client_name";
+    /// What makes an account: all that changes one may name, and an e-mail address at least.
+    NewUser: "UserDocument" with "email";
+    /// What makes a resource server: all that changes one may name, and audience and name at least.
+    NewResourceServer: "ResourceServerDocument" with "audience", "name";
 }
 
 /// The standard claims of OpenID Connect Core §5.1, as `domain::Profile` has them.
@@ -35,29 +61,22 @@ impl ToSchema for ProfileClaims {}
 
 impl PartialSchema for ProfileClaims {
     fn schema() -> RefOr<Schema> {
-        const TEXTS: [&str; 13] = [
-            "name",
-            "given_name",
-            "family_name",
-            "middle_name",
-            "nickname",
-            "profile",
-            "picture",
-            "website",
-            "gender",
-            "birthdate",
-            "zoneinfo",
-            "locale",
-            "phone_number",
-        ];
-        const ADDRESS: [&str; 6] = ["formatted", "street_address", "locality", "region", "postal_code", "country"];
-        let claims = closed_object(&TEXTS).property("phone_number_verified", Object::with_type(Type::Boolean));
-        Schema::Object(claims.property("address", closed_object(&ADDRESS)).build()).into()
+        let claims = closed_object(domain::Profile::NAMES, |name| match name {
+            "phone_number_verified" => or_null(Type::Boolean),
+            "address" => closed_object(domain::Address::NAMES, |_| or_null(Type::String)),
+            _ => or_null(Type::String),
+        });
+        Schema::Object(claims).into()
     }
 }
 
-fn closed_object(texts: &[&str]) -> ObjectBuilder {
+fn closed_object(names: &[&str], member: impl Fn(&str) -> Object) -> Object {
     let object = ObjectBuilder::new().schema_type(Type::Object);
     let object = object.additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
-    texts.iter().fold(object, |object, name| object.property(*name, Object::with_type(Type::String)))
+    names.iter().fold(object, |object, name| object.property(*name, member(name))).build()
+}
+
+/// In a merge patch `null` takes a member away.
+fn or_null(one: Type) -> Object {
+    Object::with_type(SchemaType::from_iter([one, Type::Null]))
 }

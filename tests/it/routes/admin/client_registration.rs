@@ -6,9 +6,9 @@ use super::clients::{service, web};
 use crate::support::{AdminApi, TestApp};
 
 /// `base` with other members.
-fn with(base: Value, members: Value) -> Value {
-    let mut base = base;
-    base.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+fn with(mut base: Value, members: Value) -> Value {
+    let Value::Object(members) = members else { panic!("{members} is no object") };
+    base.as_object_mut().unwrap().extend(members);
     base
 }
 

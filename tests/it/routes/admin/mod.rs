@@ -1,6 +1,7 @@
 //! `/admin/v1`.
 
 mod access;
+mod at_once;
 mod audit;
 mod bootstrap;
 mod client_registration;

@@ -44,13 +44,13 @@ async fn section_8_the_document_is_served_and_the_same_as_the_command_prints() {
 async fn section_8_every_route_of_the_router_is_documented_and_the_other_way_round() {
     let app = TestApp::start().await;
     let routes = format!("{:?}", app.admin);
-    let routed: BTreeSet<&str> =
+    let known: BTreeSet<&str> =
         routes.split('"').filter(|text| text.starts_with("/admin/v1/") && !text.contains("__private")).collect();
     let document = document();
     let mut documented: BTreeSet<&str> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
     // Only there to be answered as unknown.
     documented.insert("/admin/v1/");
-    assert_eq!(routed, documented, "the router's own description of itself");
+    assert_eq!(known, documented, "the router's own description of itself");
 }
 
 #[tokio::test]
@@ -98,9 +98,9 @@ fn section_8_every_operation_has_a_name_words_and_its_problems() {
         }
         let placed: BTreeSet<&str> = path.split(['{', '}']).skip(1).step_by(2).collect();
         let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
-        let named: BTreeSet<&str> =
+        let described: BTreeSet<&str> =
             parameters.iter().filter(|p| p["in"] == "path").map(|p| p["name"].as_str().unwrap()).collect();
-        assert_eq!(placed, named, "{at}");
+        assert_eq!(placed, described, "{at}");
     }
 }
 

@@ -11,7 +11,8 @@ fn orders() -> Value {
 
 fn with(members: Value) -> Value {
     let mut body = orders();
-    body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    let Value::Object(members) = members else { panic!("{members} is no object") };
+    body.as_object_mut().unwrap().extend(members);
     body
 }
 
@@ -65,20 +66,9 @@ async fn section_8_a_resource_server_is_made_shown_changed_and_removed() {
     admin.patch(&path(&created), json!({})).await.problem(404, "not-found");
 }
 
-#[tokio::test]
-async fn section_8_each_wrong_member_of_a_resource_server_is_named_with_its_remedy() {
-    let app = TestApp::start().await;
-    app.api().await;
-    let admin = AdminApi::open(&app).await;
-    admin
-        .create(
-            "/clients",
-            json!({ "client_id": "spa", "client_name": "A", "redirect_uris": ["https://rp.example/cb"],
-                                     "token_endpoint_auth_method": "none" }),
-        )
-        .await;
-    let before = admin.items("/resource-servers").await;
-    for (members, member, remedy) in [
+/// What is wrong, the member that is named, and a part of the remedy.
+fn wrong_members() -> Vec<(Value, &'static str, &'static str)> {
+    vec![
         (json!({ "audience": null }), "audience", "https://api.example.com"),
         (json!({ "audience": "orders" }), "audience", "https://api.example.com"),
         (json!({ "audience": "HTTPS://orders.example" }), "audience", "lower case"),
@@ -105,7 +95,23 @@ async fn section_8_each_wrong_member_of_a_resource_server_is_named_with_its_reme
         (json!({ "introspection_clients": ["api", "spa"] }), "introspection_clients[1]", "confidential"),
         (json!({ "introspection_clients": ["api", "api"] }), "introspection_clients", "remove the second"),
         (json!({ "scope": "orders:read" }), "scope", "unknown field"),
-    ] {
+    ]
+}
+
+#[tokio::test]
+async fn section_8_each_wrong_member_of_a_resource_server_is_named_with_its_remedy() {
+    let app = TestApp::start().await;
+    app.api().await;
+    let admin = AdminApi::open(&app).await;
+    admin
+        .create(
+            "/clients",
+            json!({ "client_id": "spa", "client_name": "A", "redirect_uris": ["https://rp.example/cb"],
+                                     "token_endpoint_auth_method": "none" }),
+        )
+        .await;
+    let before = admin.items("/resource-servers").await;
+    for (members, member, remedy) in wrong_members() {
         let refused = admin.post("/resource-servers", with(members.clone())).await;
         assert_eq!(refused.refused_members(), [member], "{members}: {}", refused.body);
         let detail = refused.json()["errors"][0]["detail"].as_str().unwrap().to_owned();
