@@ -136,7 +136,7 @@ where
             Some(error) => Err(error),
             None => run(vec![job.question])
                 .await
-                .and_then(|answers| answers.into_iter().next().ok_or(StoreError::Overloaded)),
+                .and_then(|answers| answers.into_iter().next().unwrap_or(Err(StoreError::Overloaded))),
         };
         let _ = job.answer.send(answer);
     }
