@@ -187,7 +187,7 @@ impl Store {
         self.standings.ask(question).await
     }
 
-    /// Rotates a refresh token together with other callers' tokens; see [`grants::rotations`].
+    /// Rotates a refresh token together with other callers' tokens. Nothing comes back where the family no longer holds, or somebody else rotated it just now.
     ///
     /// # Errors
     /// The database.
