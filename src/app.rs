@@ -18,6 +18,9 @@ use crate::jobs;
 use crate::store::{Store, StoreError, StoreOptions};
 use crate::telemetry;
 
+/// Connections to a database that does not answer are not waited for longer at the end.
+const CLOSING: Duration = Duration::from_secs(2);
+
 /// Why the program could not start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
@@ -237,6 +240,8 @@ pub async fn serve(engine: SharedEngine, listeners: Listeners, options: ServeOpt
         () = signal => {}
     }
     jobs.shutdown().await;
-    engine.store.close().await;
+    if tokio::time::timeout(CLOSING, engine.store.close()).await.is_err() {
+        tracing::warn!("the database does not answer; its connections are left to end by themselves");
+    }
     tracing::info!("stopped");
 }

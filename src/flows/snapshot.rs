@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use tokio::sync::Mutex;
 
 use super::{Engine, InternalError};
 use crate::crypto::Keyring;
 use crate::domain::{Client, ClientId, ResourceServer, Scope};
-use crate::store;
+use crate::store::{self, Pool};
 
 /// How long memory is trusted without a sign of life from the database.
 const AGE_LIMIT: Duration = Duration::from_secs(15);
@@ -20,6 +21,8 @@ pub struct Snapshots {
     clients: ArcSwap<HashMap<ClientId, Arc<Client>>>,
     resource_servers: ArcSwap<ResourceServers>,
     keyring: ArcSwap<Keyring>,
+    /// One reader at a time: of two, the slower one would put what it read earlier in place of what the other read later.
+    reading: Mutex<()>,
     started: Instant,
     confirmed: AtomicU64,
 }
@@ -64,6 +67,7 @@ impl Snapshots {
             clients: ArcSwap::default(),
             resource_servers: ArcSwap::default(),
             keyring: ArcSwap::from_pointee(Keyring::empty()),
+            reading: Mutex::const_new(()),
             started: Instant::now(),
             confirmed: AtomicU64::new(0),
         }
@@ -136,13 +140,7 @@ impl Engine {
     /// # Errors
     /// The database, or a key that cannot be decrypted.
     pub async fn reload_all(&self) -> Result<(), InternalError> {
-        let clients = store::clients::all(self.store.pool()).await?;
-        let clients = clients.into_iter().map(|client| (client.id.clone(), Arc::new(client))).collect();
-        self.snapshots.clients.store(Arc::new(clients));
-        self.reload_resource_servers().await?;
-        self.reload_keys().await?;
-        self.snapshots.confirm();
-        Ok(())
+        self.read_all(self.store.pool()).await
     }
 
     /// Reads one client again.
@@ -150,7 +148,47 @@ impl Engine {
     /// # Errors
     /// The database.
     pub async fn reload_client(&self, id: &ClientId) -> Result<(), InternalError> {
-        let client = store::clients::find(self.store.pool(), id).await?.map(Arc::new);
+        self.read_client(self.store.pool(), id).await
+    }
+
+    /// Reads the resource servers again.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn reload_resource_servers(&self) -> Result<(), InternalError> {
+        self.read_resource_servers(self.store.pool()).await
+    }
+
+    /// Reads the keys again.
+    ///
+    /// # Errors
+    /// The database, or a key that cannot be decrypted.
+    pub async fn reload_keys(&self) -> Result<(), InternalError> {
+        self.read_keys(self.store.pool()).await
+    }
+
+    /// As [`Engine::reload_all`], over these connections.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn read_all(&self, from: &Pool) -> Result<(), InternalError> {
+        let _turn = self.snapshots.reading.lock().await;
+        let clients = store::clients::all(from).await?;
+        let clients = clients.into_iter().map(|client| (client.id.clone(), Arc::new(client))).collect();
+        self.snapshots.clients.store(Arc::new(clients));
+        self.load_resource_servers(from).await?;
+        self.load_keys(from).await?;
+        self.snapshots.confirm();
+        Ok(())
+    }
+
+    /// As [`Engine::reload_client`], over these connections.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn read_client(&self, from: &Pool, id: &ClientId) -> Result<(), InternalError> {
+        let _turn = self.snapshots.reading.lock().await;
+        let client = store::clients::find(from, id).await?.map(Arc::new);
         self.snapshots.clients.rcu(|current| {
             let mut next = HashMap::clone(current);
             match &client {
@@ -162,22 +200,32 @@ impl Engine {
         Ok(())
     }
 
-    /// Reads the resource servers again.
+    /// As [`Engine::reload_resource_servers`], over these connections.
     ///
     /// # Errors
-    /// The database.
-    pub async fn reload_resource_servers(&self) -> Result<(), InternalError> {
-        let servers = store::resource_servers::all(self.store.pool()).await?;
+    /// As there.
+    pub async fn read_resource_servers(&self, from: &Pool) -> Result<(), InternalError> {
+        let _turn = self.snapshots.reading.lock().await;
+        self.load_resource_servers(from).await
+    }
+
+    /// As [`Engine::reload_keys`], over these connections.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn read_keys(&self, from: &Pool) -> Result<(), InternalError> {
+        let _turn = self.snapshots.reading.lock().await;
+        self.load_keys(from).await
+    }
+
+    async fn load_resource_servers(&self, from: &Pool) -> Result<(), InternalError> {
+        let servers = store::resource_servers::all(from).await?;
         self.snapshots.resource_servers.store(Arc::new(ResourceServers::new(servers)));
         Ok(())
     }
 
-    /// Reads the keys again.
-    ///
-    /// # Errors
-    /// The database, or a key that cannot be decrypted.
-    pub async fn reload_keys(&self) -> Result<(), InternalError> {
-        let records = store::keys::all(self.store.pool()).await?;
+    async fn load_keys(&self, from: &Pool) -> Result<(), InternalError> {
+        let records = store::keys::all(from).await?;
         let keyring = Keyring::load(&records, &self.encryption_keys, self.clock.now())?;
         self.snapshots.keyring.store(Arc::new(keyring));
         Ok(())

@@ -22,7 +22,7 @@ pub(super) async fn run(engine: SharedEngine, interval: Duration) {
     let mut pause = interval;
     loop {
         tokio::time::sleep(pause).await;
-        pause = match clean_up(&engine).await {
+        pause = match super::in_time(clean_up(&engine)).await {
             Ok(true) => BREATH,
             Ok(false) => interval,
             Err(error) => {

@@ -8,6 +8,8 @@ use crate::telemetry;
 
 /// Pause before a lost connection is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Reading takes milliseconds.
+const LONGEST_READ: Duration = Duration::from_secs(10);
 /// Even with a healthy connection everything is read again this often.
 const FULL_RELOAD: Duration = Duration::from_mins(5);
 
@@ -24,21 +26,28 @@ pub(super) async fn run(engine: SharedEngine) {
 async fn hear(engine: &SharedEngine) -> Result<(), InternalError> {
     let mut listener = engine.store.listen().await?;
     // What was announced before the connection stood was missed.
-    engine.reload_all().await?;
+    in_time(engine.read_all(listener.reads())).await?;
     telemetry::listener(true);
     let mut read_at = tokio::time::Instant::now();
     loop {
-        match listener.next().await? {
+        let change = listener.next().await?;
+        let reads = listener.reads();
+        match change {
             Change::Nothing => {}
-            Change::Client(id) => engine.reload_client(&id).await?,
-            Change::ResourceServers => engine.reload_resource_servers().await?,
-            Change::Keys => engine.reload_keys().await?,
-            Change::Everything => engine.reload_all().await?,
+            Change::Client(id) => in_time(engine.read_client(reads, &id)).await?,
+            Change::ResourceServers => in_time(engine.read_resource_servers(reads)).await?,
+            Change::Keys => in_time(engine.read_keys(reads)).await?,
+            Change::Everything => in_time(engine.read_all(reads)).await?,
         }
         engine.snapshots.confirm();
         if read_at.elapsed() > FULL_RELOAD {
-            engine.reload_all().await?;
+            in_time(engine.read_all(reads)).await?;
             read_at = tokio::time::Instant::now();
         }
     }
+}
+
+/// A host that has vanished answers nothing; a new connection may lead to the one in its place.
+async fn in_time(reading: impl Future<Output = Result<(), InternalError>>) -> Result<(), InternalError> {
+    tokio::time::timeout(LONGEST_READ, reading).await.unwrap_or(Err(InternalError::Stale))
 }

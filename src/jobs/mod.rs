@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 pub use clean_up::clean_up;
 
-use crate::flows::SharedEngine;
+use crate::flows::{InternalError, SharedEngine};
 use crate::telemetry;
 
 /// Keys are looked after this often.
@@ -20,6 +20,9 @@ const KEY_INTERVAL: Duration = Duration::from_mins(1);
 const CLEAN_INTERVAL: Duration = Duration::from_mins(1);
 /// Measurements are sorted this often.
 const METRICS_INTERVAL: Duration = Duration::from_secs(5);
+
+/// A job that takes longer is given up until its next turn.
+const LONGEST_WORK: Duration = Duration::from_mins(1);
 
 /// Starts all jobs; they end when the set is dropped or shut down.
 #[must_use]
@@ -42,8 +45,13 @@ async fn tidy_metrics() {
 async fn rotate_keys(engine: SharedEngine) {
     loop {
         tokio::time::sleep(KEY_INTERVAL).await;
-        if let Err(error) = engine.maintain_keys().await {
+        if let Err(error) = in_time(engine.maintain_keys()).await {
             tracing::warn!(%error, "keys could not be looked after; will try again in a minute");
         }
     }
+}
+
+/// The outcome, unless the database has vanished without a word and none will come.
+async fn in_time<T>(work: impl Future<Output = Result<T, InternalError>>) -> Result<T, InternalError> {
+    tokio::time::timeout(LONGEST_WORK, work).await.unwrap_or(Err(InternalError::Stale))
 }

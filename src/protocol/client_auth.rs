@@ -42,7 +42,7 @@ fn invalid_client(description: &str) -> OAuthError {
 /// Reads the client from the `Authorization` header or from the form, never from both.
 ///
 /// # Errors
-/// `invalid_client` when nothing is there or it cannot be read; `invalid_request` when two methods are used at once (§2.3).
+/// `invalid_client` when nothing is there, it cannot be read, or two methods are used at once (§2.3).
 pub fn presented(authorization: Option<&str>, params: &Params) -> Result<PresentedClient, OAuthError> {
     let form_id = params.one("client_id")?;
     let form_secret = params.one("client_secret")?;
@@ -66,9 +66,7 @@ pub fn presented(authorization: Option<&str>, params: &Params) -> Result<Present
     };
     let (client_id, secret) = parse_basic(header)?;
     if form_secret.is_some() {
-        return Err(OAuthError::invalid_request(
-            "The client authenticated in two ways; use only one (RFC 6749 section 2.3).",
-        ));
+        return Err(invalid_client("The client authenticated in two ways; use only one (RFC 6749 section 2.3)."));
     }
     if form_id.is_some_and(|id| id != client_id) {
         return Err(OAuthError::invalid_request(
@@ -180,7 +178,7 @@ mod tests {
     #[test]
     fn security_26_two_methods_at_once_are_refused() {
         let params = Params::parse(&["client_id=a&client_secret=x"]).unwrap();
-        assert_eq!(presented(Some(&basic("a:x")), &params).err().unwrap().code, ErrorCode::InvalidRequest);
+        assert_eq!(presented(Some(&basic("a:x")), &params).err().unwrap().code, ErrorCode::InvalidClient);
         let params = Params::parse(&["client_id=b"]).unwrap();
         assert!(presented(Some(&basic("a:x")), &params).is_err());
     }

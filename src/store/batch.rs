@@ -37,13 +37,13 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> Batcher<Q, A> {
     pub fn start<F, R>(flushers: usize, run: F) -> Self
     where
         F: Fn(Vec<Q>) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<Vec<A>, StoreError>> + Send + 'static,
+        R: Future<Output = Result<Vec<Result<A, StoreError>>, StoreError>> + Send + 'static,
     {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let waiting = Arc::new(Mutex::new(waiting));
         let run = Arc::new(run);
         for _ in 0..flushers {
-            tokio::spawn(flush(Arc::clone(&waiting), Arc::clone(&run)));
+            tokio::spawn(keep_flushing(Arc::clone(&waiting), Arc::clone(&run)));
         }
         Self { queue }
     }
@@ -60,12 +60,25 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> Batcher<Q, A> {
     }
 }
 
+/// A defect that makes one statement panic costs its callers their answer, not everybody the flusher.
+async fn keep_flushing<Q, A, F, R>(waiting: Arc<Mutex<mpsc::Receiver<Job<Q, A>>>>, run: Arc<F>)
+where
+    Q: Clone + Send + 'static,
+    A: Send + 'static,
+    F: Fn(Vec<Q>) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<Vec<Result<A, StoreError>>, StoreError>> + Send + 'static,
+{
+    while tokio::spawn(flush(Arc::clone(&waiting), Arc::clone(&run))).await.is_err_and(|end| end.is_panic()) {
+        tracing::error!("a batched statement panicked; its callers were told to try again");
+    }
+}
+
 async fn flush<Q, A, F, R>(waiting: Arc<Mutex<mpsc::Receiver<Job<Q, A>>>>, run: Arc<F>)
 where
     Q: Clone + Send + 'static,
     A: Send + 'static,
     F: Fn(Vec<Q>) -> R + Send + Sync + 'static,
-    R: Future<Output = Result<Vec<A>, StoreError>> + Send + 'static,
+    R: Future<Output = Result<Vec<Result<A, StoreError>>, StoreError>> + Send + 'static,
 {
     let mut jobs = Vec::with_capacity(MOST);
     loop {
@@ -84,7 +97,7 @@ where
     Q: Clone + Send + 'static,
     A: Send + 'static,
     F: Fn(Vec<Q>) -> R + Send + Sync + 'static,
-    R: Future<Output = Result<Vec<A>, StoreError>> + Send + 'static,
+    R: Future<Output = Result<Vec<Result<A, StoreError>>, StoreError>> + Send + 'static,
 {
     if jobs.is_empty() {
         return;
@@ -95,7 +108,7 @@ where
             debug_assert_eq!(answers.len(), jobs.len());
             for (job, answer) in jobs.into_iter().zip(answers) {
                 // The caller may have gone away just now.
-                let _ = job.answer.send(Ok(answer));
+                let _ = job.answer.send(answer);
             }
         }
         Err(error) => share(jobs, error, run).await,
@@ -108,7 +121,7 @@ where
     Q: Clone + Send + 'static,
     A: Send + 'static,
     F: Fn(Vec<Q>) -> R + Send + Sync + 'static,
-    R: Future<Output = Result<Vec<A>, StoreError>> + Send + 'static,
+    R: Future<Output = Result<Vec<Result<A, StoreError>>, StoreError>> + Send + 'static,
 {
     if let StoreError::Unavailable(cause) = &error {
         for job in jobs {
@@ -123,7 +136,7 @@ where
             Some(error) => Err(error),
             None => run(vec![job.question])
                 .await
-                .and_then(|answers| answers.into_iter().next().ok_or(StoreError::Overloaded)),
+                .and_then(|answers| answers.into_iter().next().unwrap_or(Err(StoreError::Overloaded))),
         };
         let _ = job.answer.send(answer);
     }
@@ -136,11 +149,11 @@ mod tests {
 
     use super::*;
 
-    fn doubled(questions: Vec<u32>) -> Result<Vec<u32>, StoreError> {
+    fn doubled(questions: Vec<u32>) -> Result<Vec<Result<u32, StoreError>>, StoreError> {
         if questions.contains(&13) {
             return Err(StoreError::Constraint("thirteen".into()));
         }
-        Ok(questions.into_iter().map(|question| question * 2).collect())
+        Ok(questions.into_iter().map(|question| Ok(question * 2)).collect())
     }
 
     #[tokio::test]
@@ -199,6 +212,16 @@ mod tests {
             task.abort();
             assert_eq!(stays.await.unwrap().unwrap(), 4);
         }
+    }
+
+    #[tokio::test]
+    async fn a_statement_that_panics_does_not_take_the_flusher_with_it() {
+        let batcher = Batcher::start(1, |questions: Vec<u32>| async move {
+            assert!(!questions.contains(&13), "a defect");
+            doubled(questions)
+        });
+        assert!(matches!(batcher.ask(13).await, Err(StoreError::Overloaded)));
+        assert_eq!(batcher.ask(4).await.unwrap(), 8);
     }
 
     #[tokio::test]

@@ -210,7 +210,10 @@ pub struct RotationQuestion {
 ///
 /// # Errors
 /// The database.
-pub(super) async fn rotations(db: PgPool, questions: Vec<RotationQuestion>) -> Result<Vec<Option<Grant>>, StoreError> {
+pub(super) async fn rotations(
+    db: PgPool,
+    questions: Vec<RotationQuestion>,
+) -> Result<Vec<Result<Option<Grant>, StoreError>>, StoreError> {
     let scopes: Vec<String> = questions.iter().map(|q| q.scope.join(" ")).collect();
     let rows = sqlx::query_as!(
         GrantRow,
@@ -240,11 +243,12 @@ pub(super) async fn rotations(db: PgPool, questions: Vec<RotationQuestion>) -> R
     )
     .fetch_all(&db)
     .await?;
-    let mut answers: Vec<Option<Grant>> = questions.iter().map(|_| None).collect();
+    let mut answers: Vec<Result<Option<Grant>, StoreError>> = questions.iter().map(|_| Ok(None)).collect();
     for row in rows {
         let place = usize::try_from(row.place - 1).unwrap_or(usize::MAX);
         if let Some(answer) = answers.get_mut(place) {
-            *answer = Some(row.try_into()?);
+            // What cannot be read is told to its own caller: the rotations of the others have happened.
+            *answer = Grant::try_from(row).map(Some);
         }
     }
     Ok(answers)

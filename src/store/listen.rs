@@ -6,7 +6,7 @@ use sqlx::postgres::PgListener;
 
 use crate::domain::ClientId;
 
-use super::{Store, StoreError};
+use super::{Pool, Store, StoreError};
 
 /// What a replica must read again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,9 +23,10 @@ pub enum Change {
     Nothing,
 }
 
-/// A connection that hears announcements.
+/// A connection that hears announcements, and one beside it to read what changed, so that a pool that is exhausted stops neither.
 pub struct Listener {
     inner: PgListener,
+    reads: Pool,
 }
 
 /// The longest silence before the connection is asked whether it is alive.
@@ -37,14 +38,23 @@ impl Store {
     /// # Errors
     /// The database cannot be reached.
     pub async fn listen(&self) -> Result<Listener, StoreError> {
-        let mut inner = PgListener::connect_with(self.pool()).await?;
+        // Anew each time: the connections of a listener that was given up may take long to end.
+        let (settings, connect) = self.listening.clone();
+        let reads = settings.connect_lazy_with(connect);
+        let mut inner = PgListener::connect_with(&reads).await?;
         inner.eager_reconnect(false);
         inner.listen("keystead").await?;
-        Ok(Listener { inner })
+        Ok(Listener { inner, reads })
     }
 }
 
 impl Listener {
+    /// Where to read what changed.
+    #[must_use]
+    pub fn reads(&self) -> &Pool {
+        &self.reads
+    }
+
     /// The next change, or [`Change::Nothing`] after a few seconds of silence on a connection that is alive.
     ///
     /// # Errors

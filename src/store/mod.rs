@@ -25,11 +25,12 @@ use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions as _, PgPool};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
 
 use crate::domain::Grant;
 use batch::Batcher;
 pub use grants::RotationQuestion;
+pub use sqlx::PgPool as Pool;
 pub use tokens::{TokenQuestion, TokenStanding};
 pub use tx::Tx;
 
@@ -108,7 +109,7 @@ impl From<sqlx::Error> for StoreError {
 pub struct StoreOptions {
     /// `postgres://...`
     pub url: crate::domain::Secret,
-    /// Connections that this process may hold.
+    /// Connections that this process may hold, beside two that listen.
     pub max_connections: u32,
     /// How long a request waits for a connection.
     pub acquire_timeout: Duration,
@@ -118,6 +119,10 @@ pub struct StoreOptions {
 
 /// Statements of one kind that may be in flight at once: one or two with many questions beat many with one.
 const FLUSHERS: usize = 2;
+/// Connections that hear of changes and read what changed, beside those of the pool.
+const LISTENING: u32 = 2;
+/// PostgreSQL ends a statement in time; when it does not even say so within this, it is gone.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// A handle on the database; clones share the connections. It must be made inside a tokio runtime.
 #[derive(Clone)]
@@ -125,6 +130,8 @@ pub struct Store {
     pool: PgPool,
     standings: Batcher<TokenQuestion, TokenStanding>,
     rotations: Batcher<RotationQuestion, Option<Grant>>,
+    /// How to make the pool of the listener, anew each time.
+    listening: (PgPoolOptions, PgConnectOptions),
 }
 
 impl Store {
@@ -142,20 +149,27 @@ impl Store {
             .application_name("keystead")
             .options([("statement_timeout", milliseconds.as_str()), ("timezone", "UTC")])
             .disable_statement_logging();
-        let pool = PgPoolOptions::new()
-            .max_connections(options.max_connections)
+        let longest = longest_statement(options);
+        let settings = PgPoolOptions::new()
             .acquire_timeout(options.acquire_timeout)
             // A broken connection shows itself at its first use and costs one request an error that may be sent again;
             // asking beforehand costs every request a round trip.
             .test_before_acquire(false)
+            .after_release(move |connection, _| Box::pin(still_answers(connection, longest)))
             .idle_timeout(Duration::from_mins(5))
-            .max_lifetime(Duration::from_mins(30))
-            .connect_lazy_with(connect);
+            .max_lifetime(Duration::from_mins(30));
+        let pool = settings.clone().max_connections(options.max_connections).connect_lazy_with(connect.clone());
         let (readers, writers) = (pool.clone(), pool.clone());
+        let limit = options.acquire_timeout.saturating_add(longest);
         Ok(Self {
-            standings: Batcher::start(FLUSHERS, move |questions| tokens::standings(readers.clone(), questions)),
-            rotations: Batcher::start(FLUSHERS, move |questions| grants::rotations(writers.clone(), questions)),
+            standings: Batcher::start(FLUSHERS, move |questions| {
+                within(limit, tokens::standings(readers.clone(), questions))
+            }),
+            rotations: Batcher::start(FLUSHERS, move |questions| {
+                within(limit, grants::rotations(writers.clone(), questions))
+            }),
             pool,
+            listening: (settings.max_connections(LISTENING), connect),
         })
     }
 
@@ -264,6 +278,26 @@ impl Store {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// How long an answer to a statement can take.
+fn longest_statement(options: &StoreOptions) -> Duration {
+    let limit = if options.statement_timeout.is_zero() { Duration::from_hours(24) } else { options.statement_timeout };
+    limit.saturating_add(SILENCE)
+}
+
+/// Whether a connection that its user has left answers. When the other host has vanished without a word, the system would go on sending for a
+/// quarter of an hour; until then the connection would hold its place in the pool, and soon every place.
+async fn still_answers(connection: &mut PgConnection, longest: Duration) -> Result<bool, sqlx::Error> {
+    match tokio::time::timeout(longest, connection.ping()).await {
+        Ok(answered) => answered.map(|()| true),
+        Err(_) => Err(sqlx::Error::PoolTimedOut),
+    }
+}
+
+/// The outcome, if it comes in time.
+async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into()))
 }
 
 /// What this binary knows and the database does not have.

@@ -55,7 +55,10 @@ struct StandingRow {
 ///
 /// # Errors
 /// The database.
-pub(super) async fn standings(db: PgPool, questions: Vec<TokenQuestion>) -> Result<Vec<TokenStanding>, StoreError> {
+pub(super) async fn standings(
+    db: PgPool,
+    questions: Vec<TokenQuestion>,
+) -> Result<Vec<Result<TokenStanding, StoreError>>, StoreError> {
     let column = |of: fn(&TokenQuestion) -> String| questions.iter().map(of).collect::<Vec<_>>();
     let rows = sqlx::query_as!(
         StandingRow,
@@ -85,7 +88,7 @@ pub(super) async fn standings(db: PgPool, questions: Vec<TokenQuestion>) -> Resu
     )
     .fetch_all(&db)
     .await?;
-    rows.into_iter().map(TokenStanding::try_from).collect()
+    Ok(rows.into_iter().map(TokenStanding::try_from).collect())
 }
 
 impl TryFrom<StandingRow> for TokenStanding {

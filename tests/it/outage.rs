@@ -11,6 +11,7 @@ use sqlx::Connection as _;
 use tokio::task::JoinSet;
 
 use crate::support::process::{Folder, Program, Running};
+use crate::support::proxy::Network;
 use crate::support::tcp::{self, Reply};
 use crate::support::{Browser, RelyingParty, TestApp, basic, database};
 
@@ -246,9 +247,11 @@ async fn requests_in_flight_are_finished_after_sigterm() {
     }
     // Another connection: inside a transaction the catalogue stands still.
     let mut watcher = sqlx::PgConnection::connect(&url).await.unwrap();
-    while waiting(&mut watcher).await < 4 {
+    // What arrives together travels together: at most two statements wait, and the other callers behind them.
+    while waiting(&mut watcher).await == 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    tokio::time::sleep(Duration::from_millis(200)).await;
     serving.signal(Signal::SIGTERM);
     while tokio::net::TcpStream::connect(load.public).await.is_ok() {
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -277,5 +280,37 @@ async fn a_statement_that_waits_too_long_is_answered_with_503_and_others_are_not
     assert_eq!((token.as_str(), quick.status), (before.as_str(), 200));
     sqlx::raw_sql("COMMIT").execute(&mut elsewhere).await.unwrap();
     assert_eq!(load.refresh(&mut token).await.status, 200, "the same token works afterwards");
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn a_database_host_that_vanishes_without_a_word_is_left_behind() {
+    let url = database::fresh().await;
+    let mut load = prepare(&url, 1).await;
+    let network = Network::to(&url).await;
+    let mut serving = Program::configured(&["serve"], &network.database_url)
+        .env("KEYSTEAD__DATABASE__MAX_CONNECTIONS", "4")
+        .env("KEYSTEAD__DATABASE__ACQUIRE_TIMEOUT", "500ms")
+        .env("KEYSTEAD__DATABASE__STATEMENT_TIMEOUT", "500ms")
+        .env("KEYSTEAD__LIMITS__REQUEST_TIMEOUT", "1s")
+        .start();
+    let admin;
+    (load.public, admin) = serving.serves_at().await;
+    let mut token = load.refresh_tokens[0].clone();
+    assert_eq!((load.introspect().await.status, load.refresh(&mut token).await.status), (200, 200));
+    network.lose_connections();
+    let lost = Instant::now();
+    let mut quiet = 0;
+    while quiet < 20 {
+        assert!(lost.elapsed() < Duration::from_secs(40), "no recovery; it wrote:\n{}", serving.output());
+        let begin = Instant::now();
+        let statuses = [load.introspect().await, load.refresh(&mut token).await, load.credentials().await];
+        let well = statuses.iter().all(|reply| reply.status == 200);
+        assert!(statuses.iter().all(|reply| reply.status == 200 || reply.status == 503), "{statuses:?}");
+        assert!(begin.elapsed() < Duration::from_secs(6));
+        quiet = if well { quiet + 1 } else { 0 };
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    tcp::until(admin, "/health/ready", 200).await;
     serving.stop().await;
 }

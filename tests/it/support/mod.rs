@@ -12,6 +12,7 @@ mod operator;
 mod page;
 mod people;
 pub mod process;
+pub mod proxy;
 mod race;
 mod relying_party;
 mod scene;

