@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{Method, Request, header};
+use keystead::domain::{ClientMetadata, RedirectUri, Scope};
 use serde_json::{Value, json};
 
 use crate::support::{AdminApi, Answer, Browser, RelyingParty, TestApp};
@@ -117,6 +118,23 @@ async fn security_31_a_token_that_another_api_could_send_on_is_refused() {
     let narrow = app.post_as("/oauth2/token", wide.client.pair(), &params).await.json();
     let token = narrow["access_token"].as_str().unwrap();
     assert_eq!(get_as(&app, &format!("Bearer {token}")).await.status, 200);
+}
+
+#[tokio::test]
+async fn security_32_a_token_that_a_person_gave_administers_nothing() {
+    let app = TestApp::start().await;
+    app.person("pat@example.com").await;
+    // Registration refuses such a client; this one got into the database another way.
+    let metadata = ClientMetadata {
+        redirect_uris: vec![RedirectUri::from_registered("https://rp.example/cb".into())],
+        scope: Scope::parse("keystead:admin").unwrap(),
+        ..ClientMetadata::default()
+    };
+    let client = app.client("web", metadata).await;
+    let rp = RelyingParty { scope: "keystead:admin".into(), ..RelyingParty::web(client) };
+    let tokens = rp.tokens(&app, &mut Browser::default(), "pat@example.com").await;
+    assert_eq!(tokens.claims("access_token")["aud"], json!(["urn:keystead:admin"]));
+    get_as(&app, &format!("Bearer {}", tokens.access())).await.problem(401, "invalid-token");
 }
 
 #[tokio::test]
