@@ -1,0 +1,202 @@
+//! A run: processes up, workload after workload on both targets in turn, processes down.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::Args;
+use crate::account::Account;
+use crate::failure::Failure;
+use crate::generator::{self, Sample, Span};
+use crate::machine::{self, Description, Pinning};
+use crate::operation::Operation;
+use crate::processes::{Folder, Server, Stage};
+use crate::report::{Conditions, Line, Report};
+use crate::target::{Keystead, Need, Reference, Target};
+use crate::workload::{Kind, MIX, MIX_KINDS, MIXED, WORKLOADS, Workload};
+
+/// Each workload is run in turn on both targets this often, so that what else the machine does hits both.
+const ROUNDS: u32 = 3;
+const WARM_UP: Duration = Duration::from_millis(300);
+/// Starts of the server of which the median is told.
+const STARTS: usize = 5;
+
+/// Runs what was asked for.
+pub async fn run(args: &Args) -> Result<Report, Failure> {
+    let workloads = chosen(&args.only)?;
+    let machine = Description::read();
+    let pinning = Pinning::arrange();
+    let this = std::env::current_exe()?;
+    let keystead = args.keystead.clone().unwrap_or_else(|| this.with_file_name("keystead"));
+    if !keystead.is_file() {
+        return Err(Failure::new(format!("{} is missing; use `make bench`, which builds it", keystead.display())));
+    }
+    let folder = Folder::make()?;
+    let log = args.log.clone().unwrap_or_else(|| PathBuf::from("/dev/null"));
+    let stage = Stage { pinning, keystead, this, folder: folder.path().to_owned(), log };
+    let stopped = stop_signal()?;
+    let mut database = stage.database()?;
+    let measured = tokio::select! {
+        measured = on_database(args, &workloads, machine, &stage, &mut database) => measured,
+        () = stopped => Err(Failure::new("stopped before the end")),
+    };
+    // Whatever happened: PostgreSQL must not be left behind.
+    database.stop().await?;
+    measured
+}
+
+/// Ends with the first SIGTERM or Ctrl-C. Listens from the call on.
+fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// What runs: the chosen workloads, and whether the mixed one is among them.
+struct Chosen {
+    workloads: Vec<Workload>,
+    mixed: bool,
+}
+
+fn chosen(only: &[String]) -> Result<Chosen, Failure> {
+    let exists = |name: &str| WORKLOADS.iter().any(|workload| workload.name == name);
+    // A name stands for itself: `refresh` is not `refresh-id-es256` as well.
+    let means = |word: &str, name: &str| word == name || (!exists(word) && name.starts_with(word));
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|word| means(word, name));
+    let workloads: Vec<Workload> = WORKLOADS.into_iter().filter(|workload| wanted(workload.name)).collect();
+    let mixed = wanted(MIXED);
+    if workloads.is_empty() && !mixed {
+        let names: Vec<&str> = WORKLOADS.iter().map(|workload| workload.name).chain([MIXED]).collect();
+        return Err(Failure::new(format!("--only names no workload; there are: {}", names.join(", "))));
+    }
+    Ok(Chosen { workloads, mixed })
+}
+
+async fn on_database(
+    args: &Args,
+    chosen: &Chosen,
+    machine: Description,
+    stage: &Stage,
+    database: &mut Server,
+) -> Result<Report, Failure> {
+    database.ready("/health/live").await?;
+    let (mut server, mut admin, start) = stage.serve().await?;
+    let mut starts = [start; STARTS];
+    for start in &mut starts[1..] {
+        server.stop().await?;
+        (server, admin, *start) = stage.serve().await?;
+    }
+    starts.sort_unstable();
+    let reference = stage.reference().await?;
+    let keystead = Keystead::prepare(server.address, admin, stage).await.map_err(|failure| failure.at("preparing"))?;
+    let bare = Reference::new(reference.address);
+    let postgresql = bare.postgresql().await?;
+    let mut bench = Bench {
+        keystead: Side { target: Target::Keystead(Box::new(keystead)), pid: server.pid },
+        reference: Side { target: Target::Reference(bare), pid: reference.pid },
+        database: database.pid,
+        slice: Duration::from_secs_f64(args.seconds) / ROUNDS,
+    };
+    let conditions = Conditions { machine, pinning: stage.pinning.clone(), postgresql, start: starts[STARTS / 2] };
+    let mut report = Report::new(conditions, args);
+    for workload in &chosen.workloads {
+        for &connections in args.connections.iter().take(places(workload.kind, args)) {
+            let line = bench.compare(workload, connections).await.map_err(|failure| failure.at(workload.name))?;
+            report.add(line);
+        }
+    }
+    if chosen.mixed {
+        let connections = args.connections.iter().copied().max().unwrap_or(64);
+        for line in bench.compare_mixed(connections, args.rate).await.map_err(|failure| failure.at(MIXED))? {
+            report.add(line);
+        }
+    }
+    report.memory_at_the_end = machine::resident_memory(server.pid);
+    server.stop().await?;
+    reference.stop().await?;
+    Ok(report)
+}
+
+/// More connections only make sign-ins wait longer, and at some point the server says so.
+fn places(kind: Kind, args: &Args) -> usize {
+    if kind == Kind::SignIn { 1 } else { args.connections.len() }
+}
+
+/// Both targets under load.
+struct Bench {
+    keystead: Side,
+    reference: Side,
+    database: u32,
+    slice: Duration,
+}
+
+impl Bench {
+    async fn compare(&mut self, workload: &Workload, connections: usize) -> Result<Line, Failure> {
+        let mut line = Line::new(workload.name, connections, workload.bar);
+        let span = Span { warm_up: WARM_UP, measured: self.slice };
+        let need = Need { connections, load: span.warm_up + span.measured };
+        for _ in 0..ROUNDS {
+            for (side, result) in [(&mut self.reference, &mut line.reference), (&mut self.keystead, &mut line.keystead)]
+            {
+                let operations = side.target.operations(workload.kind, need).await?;
+                let before = Account::draw(side.pid, self.database);
+                let sample = generator::closed(side.target.address(), operations, span).await?;
+                result.add(sample, Account::draw(side.pid, self.database).since(&before));
+            }
+        }
+        line.keystead.memory = machine::resident_memory(self.keystead.pid);
+        line.reference.memory = machine::resident_memory(self.reference.pid);
+        Ok(line)
+    }
+
+    async fn compare_mixed(&mut self, connections: usize, rate: u32) -> Result<Vec<Line>, Failure> {
+        let mut total = Line::new(MIXED, connections, None).due(rate);
+        let mut lines = MIX.map(|(kind, _)| Line::new(&format!("  {kind}"), connections, None));
+        let span = Span { warm_up: WARM_UP, measured: self.slice };
+        for _ in 0..ROUNDS {
+            for is_server in [false, true] {
+                let side = if is_server { &mut self.keystead } else { &mut self.reference };
+                let sets = side.sets(connections).await?;
+                let before = Account::draw(side.pid, self.database);
+                let samples = generator::open(side.target.address(), MIX, sets, rate, span).await?;
+                let used = Account::draw(side.pid, self.database).since(&before);
+                let mut together = Sample { took: samples[0].took, ..Sample::default() };
+                for (line, sample) in lines.iter_mut().zip(samples) {
+                    together.add(sample.clone());
+                    line.side(is_server).sample.append(sample);
+                }
+                total.side(is_server).add(together, used);
+            }
+        }
+        total.keystead.memory = machine::resident_memory(self.keystead.pid);
+        total.reference.memory = machine::resident_memory(self.reference.pid);
+        Ok([total].into_iter().chain(lines).collect())
+    }
+}
+
+/// One of the two, and its process.
+struct Side {
+    target: Target,
+    pid: u32,
+}
+
+impl Side {
+    /// For each connection one operation of each kind.
+    async fn sets(&mut self, connections: usize) -> Result<Vec<[Operation; MIX.len()]>, Failure> {
+        let need = Need { connections, load: Duration::ZERO };
+        let mut kinds = Vec::new();
+        for kind in MIX_KINDS {
+            kinds.push(self.target.operations(kind, need).await?.into_iter());
+        }
+        let mut sets = Vec::new();
+        for _ in 0..connections {
+            let set: Vec<Operation> = kinds.iter_mut().filter_map(Iterator::next).collect();
+            sets.push(set.try_into().map_err(|_| Failure::new("an operation is missing"))?);
+        }
+        Ok(sets)
+    }
+}
