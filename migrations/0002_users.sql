@@ -16,7 +16,7 @@ CREATE TABLE users (
 );
 
 -- Consecutive failed sign-ins. The key is an account and, where the browser signed in there before, its device; so a stranger's
--- failures never block a known browser. Names without an account share 65,536 keys, so a stranger cannot make the table grow.
+-- failures never block a known browser. Names without an account share 2^20 keys, so a stranger cannot make the table grow.
 CREATE TABLE sign_in_failures (
     key            bytea PRIMARY KEY CHECK (octet_length(key) BETWEEN 2 AND 32),
     failures       integer NOT NULL CHECK (failures >= 0),

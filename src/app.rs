@@ -4,20 +4,31 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use time::Duration as Span;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
-use crate::config::{DatabaseSettings, LogFormat, Settings};
+use crate::config::{DatabaseSettings, LogFormat, Settings, TelemetrySettings};
 use crate::crypto::{self, HashParams, KeyEncryptionKeys, PasswordPool, Random};
 use crate::domain::{Clock, RefreshPolicy, SecretBytes};
 use crate::flows::{Engine, InternalError, Policy, SharedEngine, Snapshots};
+use crate::http::server::Service;
 use crate::http::{self, HttpOptions};
 use crate::jobs;
 use crate::store::{Store, StoreError, StoreOptions};
-use crate::telemetry;
+use crate::telemetry::{self, LogWriter};
 
+/// Operators, health checks and metrics.
+const MOST_ADMIN_CONNECTIONS: usize = 128;
+/// The listeners, standard output, the connections that listen for changes, and some to spare.
+const OTHER_FILES: u64 = 32;
+/// What is served even where fewer files than needed may be opened.
+const LEAST_CONNECTIONS: u64 = 32;
+const ENOUGH_FILES: u64 = 1_048_576;
+/// What most systems let a process open unless told otherwise.
+const USUAL_FILE_LIMIT: u64 = 1024;
 /// Connections to a database that does not answer are not waited for longer at the end.
 const CLOSING: Duration = Duration::from_secs(2);
 
@@ -44,6 +55,29 @@ impl From<StoreError> for AppError {
     fn from(error: StoreError) -> Self {
         Self::Internal(error.into())
     }
+}
+
+/// Public connections that may be open at once: one for each file that this process may open, beside those that it needs itself.
+fn most_connections(database_connections: u32) -> usize {
+    let files = raise_file_limit().unwrap_or_else(|error| {
+        tracing::warn!(%error, "the limit of open files cannot be read or raised");
+        USUAL_FILE_LIMIT
+    });
+    let own = u64::from(database_connections) + MOST_ADMIN_CONNECTIONS as u64 + OTHER_FILES;
+    let places = files.saturating_sub(own).max(LEAST_CONNECTIONS);
+    usize::try_from(places).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)
+}
+
+/// Sets the soft limit of open files, which shells and service managers keep low for old programs, to the hard one. Gives what holds now.
+fn raise_file_limit() -> nix::Result<u64> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    // Where there is no hard limit (macOS), more than this is refused all the same.
+    let wanted = hard.min(ENOUGH_FILES);
+    if soft >= wanted {
+        return Ok(soft);
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, wanted, hard)?;
+    Ok(wanted)
 }
 
 fn span(duration: Duration) -> Span {
@@ -131,6 +165,8 @@ pub struct ServeOptions {
     pub http: HttpOptions,
     /// How long requests in flight may take after the stop.
     pub grace: Duration,
+    /// Public connections that may be open at once.
+    pub most_connections: usize,
 }
 
 impl ServeOptions {
@@ -141,6 +177,7 @@ impl ServeOptions {
             public: settings.public.listen,
             admin: settings.admin.listen,
             grace: settings.shutdown.grace_period,
+            most_connections: most_connections(settings.database.max_connections),
             http: HttpOptions {
                 trusted_proxies: settings.trusted_proxies.clone(),
                 max_body_bytes: settings.limits.max_body_bytes,
@@ -153,12 +190,14 @@ impl ServeOptions {
     }
 }
 
-/// Starts log and metrics.
-pub fn start_telemetry(settings: &Settings) {
-    telemetry::start_log(settings.telemetry.log_format == LogFormat::Json, &settings.telemetry.log_filter);
+/// Starts log and metrics. The log ends when its writer is dropped.
+pub fn start_telemetry(settings: &Settings) -> LogWriter {
+    let TelemetrySettings { log_format, log_filter } = &settings.telemetry;
+    let log = telemetry::start_log(*log_format == LogFormat::Json, log_filter.clone());
     if telemetry::start_metrics().is_none() {
         tracing::error!("metrics cannot be recorded");
     }
+    log
 }
 
 /// Sockets that are open but not yet served.
@@ -220,12 +259,20 @@ pub async fn serve(engine: SharedEngine, listeners: Listeners, options: ServeOpt
         let _ = stopped.wait_for(|stop| *stop).await;
     };
     let mut jobs = jobs::start(&engine);
-    let public = http::public_router(Arc::clone(&engine), &options.http);
-    let admin = http::admin_router(Arc::clone(&engine), &options.http);
+    let public = Service {
+        listener: listeners.public,
+        router: http::public_router(Arc::clone(&engine), &options.http),
+        most_connections: options.most_connections,
+    };
+    let admin = Service {
+        listener: listeners.admin,
+        router: http::admin_router(Arc::clone(&engine), &options.http),
+        most_connections: MOST_ADMIN_CONNECTIONS,
+    };
     let both = async {
         tokio::join!(
-            http::server::serve(listeners.public, public, wait(stopped.clone()), options.grace),
-            http::server::serve(listeners.admin, admin, wait(stopped.clone()), options.grace),
+            http::server::serve(public, wait(stopped.clone()), options.grace),
+            http::server::serve(admin, wait(stopped.clone()), options.grace),
         )
     };
     let signal = async {

@@ -10,6 +10,9 @@ use crate::store::StoreError;
 
 use super::Failure;
 
+/// In seconds.
+const MOST_CLOCK_DIFFERENCE: i64 = 30;
+
 /// Arguments of `doctor`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -47,5 +50,35 @@ pub async fn run(args: Args) -> Result<(), Failure> {
             }
         }
     }
+    if let Ok(lead) = engine.store.clock_lead(engine.clock.now()).await {
+        match clock_problem(lead.whole_seconds()) {
+            None => super::say("ok    clock"),
+            Some(problem) => {
+                super::say(&format!("FAIL  clock: {problem}"));
+                failed += 1;
+            }
+        }
+    }
     if failed == 0 { Ok(()) } else { Err(Failure::new(format!("{failed} of the checks failed"))) }
+}
+
+/// Tokens, keys and sessions live by the clock.
+fn clock_problem(seconds_ahead: i64) -> Option<String> {
+    let (seconds, where_to) = (seconds_ahead.abs(), if seconds_ahead < 0 { "behind" } else { "ahead of" });
+    (seconds > MOST_CLOCK_DIFFERENCE)
+        .then(|| format!("this machine's clock is {seconds} seconds {where_to} the database's; let NTP set both"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clock_problem;
+
+    #[test]
+    fn clocks_may_differ_a_little() {
+        for little in [0, 30, -30] {
+            assert_eq!(clock_problem(little), None);
+        }
+        assert!(clock_problem(31).unwrap().contains("31 seconds ahead of the database's"));
+        assert!(clock_problem(-3600).unwrap().contains("3600 seconds behind the database's"));
+    }
 }

@@ -25,7 +25,7 @@ pub struct Args {
 pub async fn run(args: Args) -> Result<(), Failure> {
     let mut stop = StopSignal::listen()?;
     let settings = config::load(args.config.as_deref(), &Environment::of_this_process())?;
-    app::start_telemetry(&settings);
+    let _log = app::start_telemetry(&settings);
     let options = ServeOptions::new(&settings, false);
     let engine = app::engine(settings, Clock::System, Random::system())?;
     // The addresses come first: a port in use is told before anything is changed.

@@ -119,7 +119,7 @@ fn limits(settings: &Settings) -> Vec<Entry> {
 
 fn telemetry(settings: &Settings) -> Vec<Entry> {
     let telemetry = &settings.telemetry;
-    vec![("log_format", telemetry.log_format.as_str().into()), ("log_filter", telemetry.log_filter.clone().into())]
+    vec![("log_format", telemetry.log_format.as_str().into()), ("log_filter", telemetry.log_filter.to_string().into())]
 }
 
 fn span(duration: Duration) -> Value {

@@ -6,6 +6,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use toml::Table;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::duration::{days, hours, minutes, seconds};
 use super::problems::Wrong;
@@ -318,7 +319,7 @@ pub(super) fn telemetry(reader: &mut Reader) -> TelemetrySettings {
     let log_filter = reader.optional("telemetry.log_filter", |given| values::log_filter(given.text()?));
     TelemetrySettings {
         log_format: log_format.unwrap_or(LogFormat::Json),
-        log_filter: log_filter.unwrap_or_else(|| "info".to_owned()),
+        log_filter: log_filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO)),
     }
 }
 

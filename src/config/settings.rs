@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use tracing_subscriber::filter::Targets;
 
 use crate::domain::{Secret, SecretBytes};
 
@@ -135,12 +136,12 @@ pub struct LimitSettings {
 }
 
 /// Logging.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TelemetrySettings {
     /// One JSON object a line, or text for people.
     pub log_format: LogFormat,
     /// A `tracing` filter such as `info` or `info,keystead=debug`.
-    pub log_filter: String,
+    pub log_filter: Targets,
 }
 
 /// The form of a log line.

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use ipnet::IpNet;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use url::{Host, Url};
 
 use super::problems::Wrong;
@@ -189,9 +190,12 @@ pub(super) fn log_format(text: &str) -> Result<LogFormat, Wrong> {
 }
 
 /// A filter that is at least not empty; its grammar belongs to `tracing`.
-pub(super) fn log_filter(text: &str) -> Result<String, Wrong> {
-    if text.trim().is_empty() {
-        return Err(Wrong::new("is empty", "write a level or a filter, such as \"info\" or \"info,sqlx=warn\""));
+/// Levels, and targets with their levels. What is no level would be read as a target, and silence everything else.
+pub(super) fn log_filter(text: &str) -> Result<Targets, Wrong> {
+    let remedy = "write a level or a filter, such as \"info\" or \"info,sqlx=warn\"; levels are off, error, warn, info, debug, trace";
+    let mut levels = text.split(',').map(|part| part.rsplit('=').next().unwrap_or_default().trim());
+    match levels.find(|level| level.is_empty() || level.parse::<LevelFilter>().is_err()) {
+        Some(wrong) => Err(Wrong::new(format!("has {wrong:?} where a level must be"), remedy)),
+        None => text.parse().map_err(|error| Wrong::new(format!("cannot be read: {error}"), remedy)),
     }
-    Ok(text.to_owned())
 }

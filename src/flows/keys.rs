@@ -25,12 +25,12 @@ impl Engine {
         store::keys::lock(tx.conn()).await?;
         let records = store::keys::all(tx.conn()).await?;
         for algorithm in KeyAlgorithm::ALL {
+            self.let_one_sign(&mut tx, &records, algorithm).await?;
             match newest(&records, algorithm) {
-                None => self.insert_key(&mut tx, algorithm, at_once(now)).await?,
                 Some(key) if key.activates_at + self.policy.key_rotation_interval - self.pending_period() <= now => {
                     self.succeed(&mut tx, key, &Actor::System, &Origin::default()).await?;
                 }
-                Some(_) => {}
+                _ => {}
             }
         }
         for record in records.iter().filter(|key| !matches!(key.state(now), KeyState::Retired | KeyState::Revoked)) {
@@ -58,10 +58,10 @@ impl Engine {
         store::keys::lock(tx.conn()).await?;
         let records = store::keys::all(tx.conn()).await?;
         for algorithm in KeyAlgorithm::ALL.into_iter().filter(|algorithm| only.is_none_or(|only| only == *algorithm)) {
+            self.let_one_sign(&mut tx, &records, algorithm).await?;
             match newest(&records, algorithm) {
-                None => self.insert_key(&mut tx, algorithm, at_once(now)).await?,
                 Some(key) if key.state(now) == KeyState::Active => self.succeed(&mut tx, key, actor, origin).await?,
-                Some(_) => {}
+                _ => {}
             }
         }
         let after = store::keys::all(tx.conn()).await?;
@@ -101,6 +101,27 @@ impl Engine {
         tx.commit().await?;
         self.reload_keys().await?;
         Ok(true)
+    }
+
+    /// Makes the first key of an algorithm. Where keys exist and none is active, because the clock was set back behind their making, the one
+    /// that has been published longest signs from now on.
+    async fn let_one_sign(
+        &self,
+        tx: &mut Tx,
+        records: &[KeyRecord],
+        algorithm: KeyAlgorithm,
+    ) -> Result<(), InternalError> {
+        let now = self.clock.now();
+        if newest(records, algorithm).is_none() {
+            return self.insert_key(tx, algorithm, at_once(now)).await;
+        }
+        let in_state = |state| records.iter().filter(move |key| key.algorithm == algorithm && key.state(now) == state);
+        let first = in_state(KeyState::Pending).min_by_key(|key| key.activates_at);
+        if let (None, Some(waiting)) = (in_state(KeyState::Active).next(), first) {
+            tracing::warn!(kid = %waiting.kid, "the clock is behind every key of this algorithm; this one signs from now on");
+            store::keys::activate_now(tx.conn(), waiting.kid, at_once(now)).await?;
+        }
+        Ok(())
     }
 
     async fn insert_key(

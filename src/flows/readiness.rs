@@ -16,17 +16,14 @@ pub struct Check {
 impl Engine {
     /// Checks everything that serving needs.
     pub async fn readiness(&self) -> Vec<Check> {
-        let database = match self.store.ping().await {
-            Ok(()) => None,
+        let (database, migrations) = match self.store.missing_migrations().await {
+            Ok(missing) if missing.is_empty() => (None, None),
+            Ok(missing) => (None, Some(format!("{} migrations are missing; run keystead migrate", missing.len()))),
             Err(error) => {
                 tracing::warn!(%error, "not ready");
-                Some("the database cannot be reached; see the log".to_owned())
+                let unknown = "unknown, because the database cannot be reached";
+                (Some("the database cannot be reached; see the log".to_owned()), Some(unknown.to_owned()))
             }
-        };
-        let migrations = match self.store.missing_migrations().await {
-            Ok(pending) if pending.is_empty() => None,
-            Ok(pending) => Some(format!("{} migrations are missing; run keystead migrate", pending.len())),
-            Err(_) => Some("unknown, because the database cannot be reached".to_owned()),
         };
         vec![
             Check { name: "database", problem: database },

@@ -13,6 +13,7 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt as _;
 
 /// All headers of a request together; more is answered with 431.
@@ -24,18 +25,36 @@ const NEXT_REQUEST: Duration = Duration::from_secs(75);
 /// Pause after the system refused a connection, for example because no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// A listener and what is served on it.
+pub struct Service {
+    /// The open socket.
+    pub listener: TcpListener,
+    /// What answers.
+    pub router: Router,
+    /// Connections that may be open at once; more wait until one of them ends or is cut off.
+    pub most_connections: usize,
+}
+
 /// Serves until `stop` ends, then waits at most `grace` for requests in flight.
-pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>, grace: Duration) {
+pub async fn serve(service: Service, stop: impl Future<Output = ()>, grace: Duration) {
+    let Service { listener, router, most_connections } = service;
     let mut builder = Builder::new(TokioExecutor::new());
     // hyper's own timeout of headers would not see who sends nothing at all, and would end the rest between two requests too soon.
     builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(MOST_HEADER_BYTES as usize);
     builder.http2().timer(TokioTimer::new()).max_header_list_size(MOST_HEADER_BYTES).max_concurrent_streams(100);
     let graceful = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(most_connections));
     tokio::pin!(stop);
     loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => handle(&builder, &graceful, &router, stream, peer),
+            accepted = accept(&listener, &places) => match accepted {
+                Ok((stream, peer, place)) => {
+                    let connection = handle(&builder, &graceful, &router, stream, peer);
+                    tokio::spawn(async move {
+                        connection.await;
+                        drop(place);
+                    });
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -51,13 +70,30 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
     }
 }
 
+/// The next connection, once there is a place for it: who opens them without end shall not take the files that the database
+/// and the operators need.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let place = if let Ok(place) = Arc::clone(places).try_acquire_owned() {
+        place
+    } else {
+        tracing::warn!("as many connections are open as may be; new ones wait");
+        Arc::clone(places).acquire_owned().await.map_err(std::io::Error::other)?
+    };
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer, place))
+}
+
+/// Serves one connection to its end.
 fn handle(
     builder: &Builder<TokioExecutor>,
     graceful: &GracefulShutdown,
     router: &Router,
     stream: TcpStream,
     peer: SocketAddr,
-) {
+) -> impl Future<Output = ()> + 'static {
     // Answers are small; waiting to fill a packet only adds delay.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
@@ -76,14 +112,14 @@ fn handle(
     });
     let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned();
     let watched = graceful.watch(connection);
-    tokio::spawn(async move {
+    async move {
         tokio::select! {
             ended = watched => if let Err(error) = ended {
                 tracing::debug!(%error, "a connection ended early");
             },
             () = activity.rests_too_long() => tracing::debug!("a connection without a request was closed"),
         }
-    });
+    }
 }
 
 /// Whether anything is asked on a connection.

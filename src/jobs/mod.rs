@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-pub use clean_up::clean_up;
+pub use clean_up::{clean_up, remove_expired};
 
 use crate::flows::{InternalError, SharedEngine};
 use crate::telemetry;

@@ -15,7 +15,7 @@ pub struct Presented<'a> {
     pub generation: i32,
     /// The narrower scope asked for, if any.
     pub scope: Option<&'a Scope>,
-    /// Tokens from before this moment are dead for this client.
+    /// How long after its use a token gives the same successor again.
     pub grace_period: Duration,
 }
 

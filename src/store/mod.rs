@@ -27,7 +27,7 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
 
-use crate::domain::Grant;
+use crate::domain::{Grant, Timestamp};
 use batch::Batcher;
 pub use grants::RotationQuestion;
 pub use sqlx::PgPool as Pool;
@@ -124,6 +124,9 @@ const LISTENING: u32 = 2;
 /// PostgreSQL ends a statement in time; when it does not even say so within this, it is gone.
 const SILENCE: Duration = Duration::from_secs(1);
 
+/// Load balancers and orchestrators ask every few seconds whether this process is ready, and give up on the answer soon.
+const READINESS: Duration = Duration::from_secs(2);
+
 /// A handle on the database; clones share the connections. It must be made inside a tokio runtime.
 #[derive(Clone)]
 pub struct Store {
@@ -195,13 +198,13 @@ impl Store {
         self.rotations.ask(question).await
     }
 
-    /// Whether the database answers.
+    /// How far this time is ahead of the database's clock.
     ///
     /// # Errors
-    /// It does not.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query!("SELECT 1 AS one").fetch_one(&self.pool).await?;
-        Ok(())
+    /// The database.
+    pub async fn clock_lead(&self, now: Timestamp) -> Result<time::Duration, StoreError> {
+        let theirs = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(&self.pool).await?;
+        Ok(now - theirs)
     }
 
     /// Applies what is missing of the schema, under PostgreSQL's advisory lock; several processes may do so at once.
@@ -249,9 +252,9 @@ impl Store {
     /// ahead of it, and migrations are written so that the previous version goes on working.
     ///
     /// # Errors
-    /// The database cannot be reached.
+    /// The database does not answer soon.
     pub async fn missing_migrations(&self) -> Result<Vec<String>, StoreError> {
-        Ok(missing(&self.applied_migrations().await?))
+        Ok(missing(&within(READINESS, self.applied_migrations()).await?))
     }
 
     async fn applied_migrations(&self) -> Result<Vec<i64>, StoreError> {

@@ -1,32 +1,26 @@
-//! Logs and metrics: the subscriber, and the names of all metrics in one place.
+//! Logs and metrics: the writer of the log, and the names of all metrics in one place.
 //!
 //! Owns: names, labels (always from small fixed sets), the format of the log. Does not own: what is worth telling; callers decide.
 
-use std::io::IsTerminal as _;
+mod log;
+
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
+
+pub use log::{LogWriter, start_log};
 
 /// Buckets of the request histogram, in seconds.
 const BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
 static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
-/// Starts to write the log to standard error; a filter that cannot be read falls back to `info`. Later calls change nothing.
-pub fn start_log(json: bool, filter: &str) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    let builder = builder.with_ansi(std::io::stderr().is_terminal());
-    // A second start in one process finds the first one's subscriber in place, which is as good.
-    let _ = if json { builder.json().flatten_event(true).try_init() } else { builder.compact().try_init() };
-}
-
 /// The metrics in Prometheus' text form. The first call installs the recorder.
 #[must_use]
 pub fn render_metrics() -> String {
+    counter!("keystead_log_lines_dropped_total").absolute(log::dropped_lines());
     start_metrics().map(PrometheusHandle::render).unwrap_or_default()
 }
 

@@ -189,3 +189,69 @@ async fn garbage_and_ambiguous_requests_harm_nobody() {
     assert!(!serving.output().contains("panicked"), "{}", serving.output());
     serving.stop().await;
 }
+
+/// Connections that say nothing.
+async fn silent(to: SocketAddr, count: usize) -> Vec<TcpStream> {
+    let mut open = Vec::new();
+    for _ in 0..count {
+        open.push(TcpStream::connect(to).await.unwrap());
+    }
+    open
+}
+
+/// `keystead serve` under a limit of open files, set as `ulimit` takes it.
+fn serve_within(limit: &str, url: &str) -> Running {
+    let command = format!("ulimit {limit}; exec \"$0\" serve");
+    let arguments = ["-c", &command, env!("CARGO_BIN_EXE_keystead")];
+    Program::other(std::path::Path::new("/bin/sh"), &arguments).with_settings(url).start()
+}
+
+#[tokio::test]
+async fn a_low_soft_limit_of_open_files_is_raised() {
+    let url = database::fresh().await;
+    let mut serving = serve_within("-Sn 64", &url);
+    let (public, admin) = serving.serves_at().await;
+    let _silent = silent(public, 200).await;
+    tcp::answers(public, "/health/live", 200, Duration::from_secs(3)).await;
+    tcp::answers(admin, "/health/ready", 200, Duration::from_secs(3)).await;
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn silent_connections_take_no_file_from_the_database_and_from_operators_and_make_way_in_time() {
+    let url = database::fresh().await;
+    let mut serving = serve_within("-n 256", &url);
+    let (public, admin) = serving.serves_at().await;
+    let _silent = silent(public, 300).await;
+    tcp::answers(admin, "/health/ready", 200, Duration::from_secs(3)).await;
+    assert!(serving.output().contains("as many connections are open as may be"), "{}", serving.output());
+    assert!(!serving.output().contains("could not be accepted"), "{}", serving.output());
+    tcp::answers(public, "/health/live", 200, Duration::from_secs(25)).await;
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_stops_nobody() {
+    let url = database::fresh().await;
+    let mut serving = Program::configured(&["serve"], &url).start();
+    let (public, admin) = serving.serves_at().await;
+    serving.stop_reading();
+    // More lines than a pipe and the queue hold.
+    let many = "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n".repeat(20_000);
+    let (mut read, mut write) = TcpStream::connect(public).await.unwrap().into_split();
+    let asking = tokio::spawn(async move {
+        let last = "GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        write.write_all([&many, last].concat().as_bytes()).await.unwrap();
+        write
+    });
+    let mut said = String::new();
+    tokio::time::timeout(Duration::from_mins(1), read.read_to_string(&mut said)).await.expect("all answers").unwrap();
+    drop(asking.await.unwrap());
+    assert_eq!(said.matches("HTTP/1.1 200").count(), 20_001);
+    let metrics = tcp::get(admin, "/metrics").await.unwrap();
+    let dropped = metrics.body.lines().find_map(|line| line.strip_prefix("keystead_log_lines_dropped_total "));
+    assert!(dropped.unwrap().parse::<u64>().unwrap() > 0, "{dropped:?}");
+    let started = Instant::now();
+    serving.stop().await;
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}

@@ -38,19 +38,19 @@ async fn rows_that_are_of_no_use_any_more_go_and_live_ones_stay() {
     app.person("pat@example.com").await;
     let rp = RelyingParty::web(app.web_client().await);
     live(&app, &rp).await;
-    jobs::clean_up(&app.engine).await.unwrap();
+    jobs::remove_expired(&app.engine).await.unwrap();
     assert_eq!(counts(&app).await, [2, 1, 1, 1], "nothing has expired");
     app.wait(Span::minutes(11));
-    jobs::clean_up(&app.engine).await.unwrap();
+    jobs::remove_expired(&app.engine).await.unwrap();
     assert_eq!(counts(&app).await, [2, 1, 0, 1], "the revoked token has expired");
     app.wait(Span::days(2));
-    jobs::clean_up(&app.engine).await.unwrap();
+    jobs::remove_expired(&app.engine).await.unwrap();
     assert_eq!(counts(&app).await, [1, 1, 0, 0], "the code and the failure are history");
     app.wait(Span::days(30));
-    jobs::clean_up(&app.engine).await.unwrap();
+    jobs::remove_expired(&app.engine).await.unwrap();
     assert_eq!(counts(&app).await, [1, 0, 0, 0], "the session is over, the family for offline use is not");
     app.wait(Span::days(335));
-    jobs::clean_up(&app.engine).await.unwrap();
+    jobs::remove_expired(&app.engine).await.unwrap();
     assert_eq!(counts(&app).await, [0, 0, 0, 0]);
 }
 
@@ -63,7 +63,7 @@ async fn what_was_ended_early_is_kept_until_it_would_have_expired_and_stays_dead
     app.post_as("/oauth2/revoke", rp.client.pair(), &[("token", tokens.refresh())]).await;
     for (days, left, what) in [(3, 1, "kept"), (365, 0, "gone")] {
         app.wait(Span::days(days));
-        jobs::clean_up(&app.engine).await.unwrap();
+        jobs::remove_expired(&app.engine).await.unwrap();
         assert_eq!(count(&app, "grants").await, left, "{what}");
         let refused = rp.refresh(&app, tokens.refresh()).await;
         assert_eq!((refused.status.as_u16(), refused.error().as_str()), (400, "invalid_grant"), "{what}");
@@ -87,9 +87,9 @@ fn at(time: Timestamp) -> String {
 async fn clean_up_goes_in_small_steps_and_comes_back_soon_when_there_is_more() {
     let app = TestApp::start().await;
     revocations(&app, 12_345).await;
-    assert!(jobs::clean_up(&app.engine).await.unwrap(), "there is more");
+    assert!(jobs::remove_expired(&app.engine).await.unwrap(), "there is more");
     assert_eq!(count(&app, "revoked_tokens").await, 2_345);
-    assert!(!jobs::clean_up(&app.engine).await.unwrap());
+    assert!(!jobs::remove_expired(&app.engine).await.unwrap());
     assert_eq!(count(&app, "revoked_tokens").await, 0);
 }
 
@@ -102,12 +102,30 @@ async fn one_replica_cleans_up_at_a_time() {
     let lock = "BEGIN; SELECT pg_advisory_xact_lock(hashtext('keystead housekeeping'))";
     sqlx::raw_sql(lock).execute(&mut elsewhere).await.unwrap();
     for replica in [&app, &other] {
-        assert!(!jobs::clean_up(&replica.engine).await.unwrap(), "somebody else is at it");
+        assert!(!jobs::remove_expired(&replica.engine).await.unwrap(), "somebody else is at it");
     }
     assert_eq!(count(&app, "revoked_tokens").await, 700);
     sqlx::raw_sql("COMMIT").execute(&mut elsewhere).await.unwrap();
-    let both = tokio::join!(jobs::clean_up(&app.engine), jobs::clean_up(&other.engine));
+    let both = tokio::join!(jobs::remove_expired(&app.engine), jobs::remove_expired(&other.engine));
     assert!(both.0.is_ok() && both.1.is_ok());
-    jobs::clean_up(&other.engine).await.unwrap();
+    jobs::remove_expired(&other.engine).await.unwrap();
+    assert_eq!(count(&app, "revoked_tokens").await, 0);
+}
+
+#[tokio::test]
+async fn nothing_is_removed_by_a_clock_that_is_ahead_of_the_databases() {
+    // The clock of tests is.
+    let app = TestApp::start().await;
+    revocations(&app, 3).await;
+    assert!(!jobs::clean_up(&app.engine).await.unwrap());
+    assert_eq!(count(&app, "revoked_tokens").await, 3);
+    sqlx::raw_sql("UPDATE revoked_tokens SET expires_at = now() - interval '1 hour'")
+        .execute(app.engine.store.pool())
+        .await
+        .unwrap();
+    assert!(!jobs::clean_up(&app.engine).await.unwrap());
+    assert_eq!(count(&app, "revoked_tokens").await, 3, "it is the clock that counts");
+    let right = TestApp::beside(&app.database_url).await;
+    jobs::clean_up(&right.engine).await.unwrap();
     assert_eq!(count(&app, "revoked_tokens").await, 0);
 }

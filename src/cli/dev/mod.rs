@@ -16,6 +16,7 @@ use crate::config::{self, DevSettings, Environment};
 use crate::crypto::Random;
 use crate::domain::{Clock, Secret, SecretBytes};
 use crate::flows::SharedEngine;
+use crate::telemetry::LogWriter;
 
 use super::Failure;
 use postgres::{PrivatePostgres, StartOptions};
@@ -85,7 +86,7 @@ async fn serve(
     listeners: Listeners,
     mut stop: StopSignal,
 ) -> Result<(), Failure> {
-    let (engine, options, config) = tokio::select! {
+    let Prepared { engine, options, config, log: _log } = tokio::select! {
         prepared = prepare(args, environment, postgres) => prepared?,
         () = stop.received() => return Ok(()),
     };
@@ -100,12 +101,19 @@ async fn serve(
     Ok(())
 }
 
+struct Prepared {
+    engine: SharedEngine,
+    options: ServeOptions,
+    config: PathBuf,
+    log: LogWriter,
+}
+
 /// Migrates, makes keys, seeds, and leaves the settings file for the other commands.
 async fn prepare(
     args: &Args,
     environment: &Environment,
     postgres: Option<&PrivatePostgres>,
-) -> Result<(SharedEngine, ServeOptions, PathBuf), Failure> {
+) -> Result<Prepared, Failure> {
     let database_url = postgres.map(PrivatePostgres::database_url).or(args.database_url.as_deref()).unwrap_or_default();
     let folder = postgres.map_or(args.data_dir.as_path(), PrivatePostgres::folder);
     let settings = config::for_dev(
@@ -118,7 +126,7 @@ async fn prepare(
         },
         environment,
     )?;
-    app::start_telemetry(&settings);
+    let log = app::start_telemetry(&settings);
     let options = ServeOptions::new(&settings, true);
     let engine = app::engine(settings, Clock::System, Random::system())?;
     engine.store.migrate().await?;
@@ -127,7 +135,7 @@ async fn prepare(
     seed::seed(&engine).await?;
     engine.reload_all().await?;
     let config = write_settings(folder, &engine.policy.issuer, args, database_url)?;
-    Ok((engine, options, config))
+    Ok(Prepared { engine, options, config, log })
 }
 
 /// The key that encrypts private keys in the dev database, made at the first start and readable by its owner only.

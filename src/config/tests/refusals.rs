@@ -98,7 +98,9 @@ fn unsafe_or_meaningless_values_are_refused() {
         ("PASSWORDS__ARGON2_ITERATIONS", "1", "is too small for passwords.argon2_memory_kib"),
         ("LIMITS__CONSECUTIVE_FAILURES_PER_ACCOUNT", "101", "is 101, which is not within 3 to 100"),
         ("TELEMETRY__LOG_FORMAT", "xml", "is not a log format"),
-        ("TELEMETRY__LOG_FILTER", " ", "is empty"),
+        ("TELEMETRY__LOG_FILTER", " ", "has \"\" where a level must be"),
+        ("TELEMETRY__LOG_FILTER", "inof", "has \"inof\" where a level must be"),
+        ("TELEMETRY__LOG_FILTER", "info,sqlx=loud", "has \"loud\" where a level must be"),
         ("SHUTDOWN__GRACE_PERIOD", "5s", "is shorter than limits.request_timeout"),
     ] {
         let problem = problem(&[(&format!("KEYSTEAD__{variable}"), value)]);

@@ -83,6 +83,8 @@ struct Rejected<'a> {
     status: StatusCode,
     identifier: &'a str,
     sentence: String,
+    /// Seconds until the next try counts.
+    retry_after: Option<i64>,
 }
 
 fn show_login(
@@ -106,8 +108,11 @@ fn show_login(
         error: rejected.as_ref().map(|rejected| rejected.sentence.clone()),
         back: pending.map(|pending| authorize::cancelled(engine, &pending.request)),
     };
-    let status = rejected.map_or(StatusCode::OK, |rejected| rejected.status);
+    let status = rejected.as_ref().map_or(StatusCode::OK, |rejected| rejected.status);
     let mut response = render(status, &page, &Policy { form_action: form_action.as_deref(), connect: false });
+    if let Some(seconds) = rejected.and_then(|rejected| rejected.retry_after) {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
     cookies::greet(response.headers_mut(), browser);
     Ok(response)
 }
@@ -198,11 +203,13 @@ async fn try_sign_in(
             status: StatusCode::UNAUTHORIZED,
             identifier: &shown,
             sentence: "That name or password is not right. Check both and try again.".to_owned(),
+            retry_after: None,
         },
         SignIn::Wait { seconds } => Rejected {
             status: StatusCode::TOO_MANY_REQUESTS,
             identifier: &shown,
             sentence: format!("Too many tries. Wait {} and try again.", duration_in_words(seconds)),
+            retry_after: Some(seconds),
         },
     };
     Ok(show_login(engine, browser, pending.as_deref(), Some(rejected))?)

@@ -132,6 +132,7 @@ async fn security_52_however_patient_a_guesser_is_the_limit_is_never_passed() {
     }
     assert_eq!(looked_at, 25);
     let right = Browser::default().try_password(&app, EMAIL, PASSWORD).await;
+    assert!(right.header("retry-after").parse::<u32>().unwrap() > 0);
     assert_eq!(right.status, 429, "not even the right password from a browser that nobody knows");
 }
 

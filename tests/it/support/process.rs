@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -83,11 +83,15 @@ impl Program {
         Self(command)
     }
 
-    /// `keystead` with complete settings in its environment, on ports that the system chooses.
+    /// `keystead` with complete settings in its environment.
     pub fn configured(arguments: &[&str], database_url: &str) -> Self {
+        Self::keystead(arguments).with_settings(database_url)
+    }
+
+    /// With complete settings in its environment, on ports that the system chooses.
+    pub fn with_settings(self, database_url: &str) -> Self {
         let key = base64::engine::general_purpose::STANDARD.encode(ENCRYPTION_KEY);
-        Self::keystead(arguments)
-            .env("KEYSTEAD__ISSUER", ISSUER)
+        self.env("KEYSTEAD__ISSUER", ISSUER)
             .env("KEYSTEAD__PUBLIC__LISTEN", "127.0.0.1:0")
             .env("KEYSTEAD__ADMIN__LISTEN", "127.0.0.1:0")
             .env("KEYSTEAD__DATABASE__URL", database_url)
@@ -114,7 +118,7 @@ impl Program {
 
     pub fn start(mut self) -> Running {
         let mut child = self.0.spawn().unwrap();
-        let output = Arc::<Mutex<Vec<u8>>>::default();
+        let output = Arc::<Output>::default();
         collect(child.stdout.take().unwrap(), &output);
         collect(child.stderr.take().unwrap(), &output);
         Running { child, output }
@@ -128,12 +132,22 @@ impl Program {
     }
 }
 
-fn collect(mut from: impl Read + Send + 'static, into: &Arc<Mutex<Vec<u8>>>) {
+#[derive(Default)]
+struct Output {
+    written: Mutex<Vec<u8>>,
+    /// Nobody reads further.
+    stalled: AtomicBool,
+}
+
+fn collect(mut from: impl Read + Send + 'static, into: &Arc<Output>) {
     let into = Arc::clone(into);
     std::thread::spawn(move || {
         let mut buffer = [0; 4096];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
-            into.lock().unwrap().extend_from_slice(&buffer[..count]);
+            into.written.lock().unwrap().extend_from_slice(&buffer[..count]);
+            while into.stalled.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
         }
     });
 }
@@ -141,13 +155,18 @@ fn collect(mut from: impl Read + Send + 'static, into: &Arc<Mutex<Vec<u8>>>) {
 /// A running program; dropping it stops it in good order and, if that does not help, by force.
 pub struct Running {
     child: Child,
-    output: Arc<Mutex<Vec<u8>>>,
+    output: Arc<Output>,
 }
 
 impl Running {
     /// Everything that it wrote so far.
     pub fn output(&self) -> String {
-        String::from_utf8_lossy(&self.output.lock().unwrap()).into_owned()
+        String::from_utf8_lossy(&self.output.written.lock().unwrap()).into_owned()
+    }
+
+    /// From now on nobody reads what it writes, although it still could be read.
+    pub fn stop_reading(&self) {
+        self.output.stalled.store(true, Ordering::Relaxed);
     }
 
     pub fn pid(&self) -> Pid {
@@ -215,6 +234,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        self.output.stalled.store(false, Ordering::Relaxed);
         for (signal, patience) in [(Signal::SIGTERM, 30), (Signal::SIGKILL, 5)] {
             let deadline = Instant::now() + Duration::from_secs(patience);
             if self.child.try_wait().is_ok_and(|status| status.is_some()) || kill(self.pid(), signal).is_err() {

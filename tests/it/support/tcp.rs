@@ -80,3 +80,10 @@ pub async fn until(to: SocketAddr, path: &str, status: u16) {
     }
     panic!("{path} does not answer with {status}: {:?}", get(to, path).await);
 }
+
+/// Asserts that a path answers with this status before `limit`.
+pub async fn answers(to: SocketAddr, path: &str, status: u16, limit: Duration) {
+    let reply = tokio::time::timeout(limit, get(to, path)).await;
+    let reply = reply.unwrap_or_else(|_| panic!("{path} does not answer within {limit:?}"));
+    assert_eq!(reply.as_ref().map(|reply| reply.status).ok(), Some(status), "{path}: {reply:?}");
+}

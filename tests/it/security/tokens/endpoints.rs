@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use keystead::domain::{ClientAuthMethod, ClientMetadata, GrantType, Scope};
+use keystead::http::server::{self, Service};
 
 use crate::support::{Answer, Scene, TestApp, basic, form, tcp, web_metadata};
 
@@ -232,8 +233,8 @@ async fn security_70_oversized_headers_never_reach_a_handler() {
     let app = TestApp::start().await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let server = keystead::http::server::serve(listener, app.public.clone(), std::future::pending(), Duration::ZERO);
-    tokio::spawn(server);
+    let service = Service { listener, router: app.public.clone(), most_connections: 10 };
+    tokio::spawn(server::serve(service, std::future::pending(), Duration::ZERO));
     for (name, length, status) in [("Authorization", 1000, 401), ("Authorization", 40_000, 431), ("X", 200_000, 431)] {
         let value = "a".repeat(length);
         let request = format!(

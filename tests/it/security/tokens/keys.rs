@@ -237,3 +237,20 @@ async fn security_47_the_key_encryption_key_can_be_replaced_while_everything_goe
     }
     assert_eq!(scene.rp.refresh(&third, tokens.refresh()).await.status, 200);
 }
+
+#[tokio::test]
+async fn a_clock_set_back_behind_the_making_of_the_keys_stops_nobody() {
+    let app = TestApp::start_with_new_keys().await;
+    let kid = Es256::of(&app).kid;
+    Operator(&app).rotate(ES256).await;
+    app.wait(-Duration::hours(2));
+    assert!(app.engine.snapshots.keyring().unwrap().mac_kid(app.clock.now()).is_none(), "none is active yet");
+    app.engine.maintain_keys().await.unwrap();
+    assert_eq!(Es256::of(&app).kid, kid, "of two that wait, the one that everybody may know signs");
+    let service = app.service().await;
+    let answer = app.post_as("/oauth2/token", service.pair(), &[("grant_type", "client_credentials")]).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    app.wait(Duration::hours(2));
+    app.engine.maintain_keys().await.unwrap();
+    assert_eq!((Es256::of(&app).kid, published(&app).await.len()), (kid, 5), "and the clock may come forward again");
+}
