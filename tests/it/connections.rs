@@ -8,10 +8,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::support::process::{Program, Running};
-use crate::support::{database, tcp};
-
-const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const HTTP2_SETTINGS: &[u8] = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00";
+use crate::support::{database, http2, tcp};
 
 async fn serve() -> (Running, SocketAddr) {
     let url = database::fresh().await;
@@ -48,10 +45,10 @@ async fn trickle(to: SocketAddr, begin: &[u8], rest: &[u8]) -> (Duration, String
 async fn slow_clients_are_cut_off_whatever_they_are_slow_with() {
     let (mut serving, public) = serve().await;
     let mut slow = JoinSet::new();
-    let http2 = [HTTP2_PREFACE, HTTP2_SETTINGS].concat();
+    let http2 = [http2::PREFACE, http2::SETTINGS].concat();
     let beginnings: [(&[u8], &[u8]); 5] = [
         (b"", b""),
-        (b"P", &HTTP2_PREFACE[1..20]),
+        (b"P", &http2::PREFACE[1..20]),
         (b"GET / HTTP/1.1\r\nHost: x\r\nX: ", &[b'a'; 200]),
         (&http2, b""),
         (b"\x16\x03\x01", b""),
@@ -159,8 +156,8 @@ async fn garbage_and_ambiguous_requests_harm_nobody() {
         b"CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example:443\r\n\r\n".to_vec(),
         b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(),
         b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABk\r\n\r\n".to_vec(),
-        [HTTP2_PREFACE, &[0xff; 200]].concat(),
-        [HTTP2_PREFACE, HTTP2_SETTINGS, b"\x00\x00\x05\x01\x05\x00\x00\x00\x01\xff\xff\xff\xff\xff"].concat(),
+        [http2::PREFACE, &[0xff; 200]].concat(),
+        [http2::PREFACE, http2::SETTINGS, b"\x00\x00\x05\x01\x05\x00\x00\x00\x01\xff\xff\xff\xff\xff"].concat(),
         format!("POST /oauth2/token HTTP/1.1\r\nHost: x\r\n{form}Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef").into(),
         format!("POST /oauth2/token HTTP/1.1\r\nHost: x\r\n{form}Content-Length: -1\r\n\r\n").into(),
         format!("POST /oauth2/token HTTP/1.1\r\nHost: x\r\n{form}Transfer-Encoding: chunked\r\n\r\nzz\r\n").into(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use keystead::domain::{ClientMetadata, KeyAlgorithm, KeyState};
 use serde_json::Value;
 
-use crate::support::{Answer, Operator, RelyingParty, Scene, TestApp, Tokens, at_once, jwt_part, web_metadata};
+use crate::support::{Answer, Operator, RelyingParty, Scene, TestApp, Tokens, at_once, caller, jwt_part, web_metadata};
 
 const MANY: usize = 50;
 
@@ -256,11 +256,11 @@ async fn operators_who_rotate_and_withdraw_keys_at_once_leave_one_key_that_signs
     let withdrawn = at_once(10, |index| {
         let app = Arc::clone(&app);
         async move {
-            let (actor, origin) = (keystead::domain::Actor::Cli, keystead::domain::Origin::default());
+            let by = caller();
             if index % 2 == 0 {
-                return app.engine.revoke_key(kid, &actor, &origin).await.unwrap();
+                return app.engine.revoke_key(kid, &by.actor, &by.origin).await.unwrap();
             }
-            app.engine.rotate_keys(Some(es256), &actor, &origin).await.unwrap();
+            app.engine.rotate_keys(Some(es256), &by.actor, &by.origin).await.unwrap();
             false
         }
     })

@@ -172,9 +172,9 @@ fn misread(sent: &Value, understood: &Value) -> Option<(String, &'static str)> {
 fn member_problem(error: &serde_path_to_error::Error<serde_json::Error>) -> MetadataProblem {
     let said = error.inner().to_string();
     let sentence = match error.inner().classify() {
-        Category::Data => said.rfind(" at line ").map_or(said.as_str(), |end| &said[..end]),
+        Category::Data => without_value(said.rfind(" at line ").map_or(said.as_str(), |end| &said[..end])),
         // The text is JSON, so this is what serde_json says where a name is expected and something else stands.
-        _ => "is of another type; send one of the known names as a string",
+        _ => "is of another type; send one of the known names as a string".to_owned(),
     };
     // A path ends before a repeated member, but serde says its name.
     let repeated = sentence.strip_prefix("duplicate field `").map(|rest| rest.trim_end_matches('`'));
@@ -183,7 +183,19 @@ fn member_problem(error: &serde_path_to_error::Error<serde_json::Error>) -> Meta
         (path, Some(name)) => format!("{path}.{name}"),
         (path, None) => path,
     };
-    MetadataProblem { field, sentence: sentence.to_owned() }
+    MetadataProblem { field, sentence }
+}
+
+/// SECURITY 71: serde repeats a value that does not fit. It may be a secret that was meant for another member, and who asks may log
+/// the answer.
+fn without_value(said: &str) -> String {
+    match said.rsplit_once(", expected ") {
+        Some((what, expected)) if !said.starts_with("unknown field ") => {
+            let kind = what.split(['"', '`']).next().unwrap_or_default().trim_end();
+            format!("{kind}, expected {expected}")
+        }
+        _ => said.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -277,6 +289,22 @@ mod tests {
         for (body, field) in cases {
             let shown = refusal(body.as_bytes());
             assert_eq!(shown["errors"][0]["field"], field, "{shown}");
+        }
+    }
+
+    #[test]
+    fn security_71_a_value_that_does_not_fit_is_not_repeated() {
+        let cases = [
+            (r#"{"name": 71717171}"#, "invalid type: integer, expected a string"),
+            (r#"{"inner": {"a": "71717171, expected `x`"}}"#, "invalid type: string, expected i32"),
+            (r#"{"inner": {"a": 7171717171}}"#, "invalid value: integer, expected i32"),
+            (r#"{"kinds": ["71717171"]}"#, "unknown variant, expected `Red`"),
+            (r#"{"inner": "71717171"}"#, "invalid type: string, expected struct Inner"),
+        ];
+        for (body, sentence) in cases {
+            let shown = refusal(body.as_bytes());
+            assert_eq!(shown["errors"][0]["detail"], sentence, "{shown}");
+            assert!(!shown.to_string().contains("7171"), "{shown}");
         }
     }
 

@@ -5,7 +5,7 @@ use axum::http::{Request, header};
 use keystead::domain::RedirectUri;
 use time::Duration;
 
-use crate::support::{Answer, Browser, PASSWORD, RelyingParty, TestApp, every_page, param};
+use crate::support::{Answer, Browser, Operator, PASSWORD, RelyingParty, TestApp, every_page, param};
 
 const PAT: &str = "pat@example.com";
 
@@ -148,7 +148,7 @@ async fn a_client_that_is_switched_off_meanwhile_gets_nothing_and_signs_nobody_i
     let login = browser.open(&app, &rp.authorization_path(&[])).await;
     let mut further = browser.clone();
     let consent = further.sign_in(&app, &login, PAT).await;
-    app.change_client("web", |draft| draft.disabled = true).await;
+    Operator(&app).disable_client("web", true).await;
     for (path, page, browser) in [("/login", &login, &mut browser), ("/consent", &consent, &mut further)] {
         let values = [("decision", "allow"), ("username", PAT), ("password", PASSWORD)];
         assert_ended(&browser.submit(&app, page, path, &values).await, "invalid_client", path);
@@ -165,7 +165,7 @@ async fn a_redirect_uri_that_is_removed_meanwhile_gets_nothing() {
     let login = browser.open(&app, &rp.authorization_path(&[])).await;
     let consent = browser.sign_in(&app, &login, PAT).await;
     let other = vec![RedirectUri::from_registered("https://rp.example/new".into())];
-    app.change_client("web", |draft| draft.metadata.redirect_uris = other).await;
+    Operator(&app).change_client("web", |metadata| metadata.redirect_uris = other).await;
     for decision in ["allow", "deny"] {
         let page = browser.submit(&app, &consent, "/consent", &[("decision", decision)]).await;
         assert_eq!((page.status.as_u16(), page.location(), page.way_back().as_str()), (400, "", ""), "{decision}");
@@ -180,8 +180,7 @@ async fn a_client_that_is_deleted_meanwhile_gets_nothing() {
     let (app, rp, mut browser) = scene().await;
     let login = browser.open(&app, &rp.authorization_path(&[])).await;
     let consent = browser.sign_in(&app, &login, PAT).await;
-    let id = keystead::domain::ClientId::parse("web").unwrap();
-    keystead::flows::admin::clients::delete(&app.engine, &id, &crate::support::operator()).await.unwrap();
+    Operator(&app).delete_client("web").await;
     let page = browser.submit(&app, &consent, "/consent", &[("decision", "allow")]).await;
     assert_ended(&page, "invalid_client", "deleted");
 }
@@ -192,7 +191,7 @@ async fn a_locked_account_looks_like_a_wrong_password_and_its_open_pages_ask_to_
     let user = app.person("locked@example.com").await;
     let login = browser.open(&app, &rp.authorization_path(&[])).await;
     let consent = browser.sign_in(&app, &login, "locked@example.com").await;
-    app.lock(user).await;
+    Operator(&app).lock(user).await;
     let page = browser.submit(&app, &consent, "/consent", &[("decision", "allow")]).await;
     assert!(page.shows("login-submit"), "{}", page.location());
     let locked = browser.sign_in(&app, &page, "locked@example.com").await;

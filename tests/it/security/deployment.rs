@@ -7,9 +7,8 @@ use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderName, HeaderValue, Method, Request, header};
 use base64::Engine as _;
-use keystead::domain::{ClientMetadata, GrantType, Scope};
 
-use crate::support::{Answer, Browser, ISSUER, PASSWORD, RelyingParty, TestApp, form, send};
+use crate::support::{AdminApi, Answer, Browser, ISSUER, PASSWORD, RelyingParty, TestApp, form, send};
 
 const EMAIL: &str = "pat@example.com";
 const STRANGER: &str = "203.0.113.7";
@@ -158,29 +157,18 @@ async fn security_66_no_spelling_of_a_path_reaches_the_admin_api_without_a_token
 async fn security_66_the_method_is_the_one_of_the_request_line() {
     let app = TestApp::start().await;
     app.web_client().await;
-    let metadata = ClientMetadata {
-        grant_types: vec![GrantType::ClientCredentials],
-        scope: Scope::parse("keystead:admin").unwrap(),
-        ..ClientMetadata::default()
-    };
-    let operator = app.client("operator", metadata).await;
-    let params = [("grant_type", "client_credentials"), ("scope", "keystead:admin")];
-    let token = app.post_as("/oauth2/token", operator.pair(), &params).await.json();
-    let bearer = format!("Bearer {}", token["access_token"].as_str().unwrap());
+    let admin = AdminApi::open(&app).await;
     for method in [Method::GET, Method::POST] {
         for name in ["x-http-method-override", "x-http-method", "x-method-override"] {
             let mut request = form("/admin/v1/clients/web?_method=DELETE", &[("_method", "DELETE")]);
             *request.method_mut() = method.clone();
             request.headers_mut().insert(name, HeaderValue::from_static("DELETE"));
-            request.headers_mut().insert(header::AUTHORIZATION, bearer.parse().unwrap());
-            let status = app.send_admin(request).await.status.as_u16();
+            let status = admin.send(request).await.status.as_u16();
             // A query parameter that the endpoint does not know may also be refused.
             assert!(if method == Method::GET { [200, 400].contains(&status) } else { status == 405 }, "{status}");
         }
     }
-    let still =
-        Request::get("/admin/v1/clients/web").header(header::AUTHORIZATION, &bearer).body(Body::empty()).unwrap();
-    assert_eq!(app.send_admin(still).await.status, 200);
+    assert_eq!(admin.get("/clients/web").await.status, 200);
 }
 
 #[tokio::test]
@@ -329,24 +317,12 @@ async fn security_70_bombs_in_the_form_of_a_token_are_inactive_at_once() {
 #[tokio::test]
 async fn security_70_deep_json_is_refused() {
     let app = TestApp::start().await;
-    let metadata = ClientMetadata {
-        grant_types: vec![GrantType::ClientCredentials],
-        scope: Scope::parse("keystead:admin").unwrap(),
-        ..ClientMetadata::default()
-    };
-    let operator = app.client("operator", metadata).await;
-    let params = [("grant_type", "client_credentials"), ("scope", "keystead:admin")];
-    let token = app.post_as("/oauth2/token", operator.pair(), &params).await.json();
-    let bearer = format!("Bearer {}", token["access_token"].as_str().unwrap());
+    let admin = AdminApi::open(&app).await;
     for body in
         [format!("{}1{}", r#"{"a":"#.repeat(10_000), "}".repeat(10_000)), "[".repeat(60_000), "x".repeat(70_000)]
     {
-        let request = Request::post("/admin/v1/clients")
-            .header(header::AUTHORIZATION, &bearer)
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Body::from(body.clone()))
-            .unwrap();
-        let answer = app.send_admin(request).await;
+        let request = Request::post("/admin/v1/clients").header(header::CONTENT_TYPE, "application/json");
+        let answer = admin.send(request.body(Body::from(body.clone())).unwrap()).await;
         let expected = if body.len() > 65_536 { 413 } else { 400 };
         assert_eq!(answer.status, expected, "{}", answer.body);
         assert_eq!(answer.header("content-type"), "application/problem+json");

@@ -4,5 +4,6 @@ mod accounts;
 mod codes;
 mod deployment;
 mod front_channel;
+mod logs;
 mod sessions;
 mod tokens;

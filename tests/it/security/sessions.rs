@@ -3,11 +3,11 @@
 use axum::http::header;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use keystead::domain::{Secret, SessionId, UserId};
-use keystead::flows::admin::{PageRequest, live_access, users};
+use keystead::domain::{SessionId, UserId};
+use keystead::flows::admin::{PageRequest, live_access};
 use time::Duration;
 
-use crate::support::{Answer, Browser, PASSWORD, RelyingParty, TestApp, operator, param};
+use crate::support::{Answer, Browser, Operator, PASSWORD, RelyingParty, TestApp, param};
 
 const PAT: &str = "pat@example.com";
 const MALLORY: &str = "mallory@example.com";
@@ -183,20 +183,17 @@ async fn security_63_a_session_ends_when_it_lies_unused_and_after_its_absolute_l
 async fn security_63_a_session_ends_on_the_server_with_each_event_that_ends_it() {
     type Names = (UserId, SessionId);
     async fn end(app: &TestApp, event: &str, browser: &mut Browser, (user, session): Names) {
-        let (engine, operator) = (&app.engine, operator());
+        let operator = Operator(app);
         match event {
             "logout" => {
                 let confirm = browser.get(app, "/logout").await;
                 assert!(browser.submit(app, &confirm, "/logout", &[]).await.body.contains("You are signed out"));
             }
-            "account locked" => app.lock(user).await,
-            "account deleted" => users::delete(engine, user, &operator).await.unwrap(),
-            "signed out by an operator" => users::sign_out(engine, user, &operator).await.unwrap(),
-            "session ended by an operator" => live_access::end_session(engine, session, &operator).await.unwrap(),
-            _ => {
-                let password = Secret::new("another long enough password".into());
-                users::set_password(engine, user, password, &operator).await.unwrap();
-            }
+            "account locked" => operator.lock(user).await,
+            "account deleted" => operator.delete_user(user).await,
+            "signed out by an operator" => operator.sign_out_everywhere(user).await,
+            "session ended by an operator" => operator.end_session(&session.to_string()).await,
+            _ => operator.change_password(user, "another long enough password").await,
         }
     }
     let app = TestApp::start().await;
@@ -231,8 +228,8 @@ async fn security_63_unlocking_an_account_does_not_bring_its_sessions_back() {
     let user = app.person(PAT).await;
     let mut browser = Browser::default();
     sign_in(&app, &mut browser, PAT).await;
-    app.lock(user).await;
-    users::unlock(&app.engine, user, &operator()).await.unwrap();
+    Operator(&app).lock(user).await;
+    Operator(&app).unlock(user).await;
     assert!(!is_signed_in(&app, &browser, PAT).await);
     sign_in(&app, &mut browser, PAT).await;
     assert!(is_signed_in(&app, &browser, PAT).await);

@@ -2,7 +2,7 @@
 
 use time::Duration;
 
-use crate::support::{Answer, Browser, RelyingParty, TestApp, Tokens, param, web_metadata};
+use crate::support::{Answer, Browser, Operator, RelyingParty, TestApp, Tokens, param, web_metadata};
 
 const PAT: &str = "pat@example.com";
 const OTHER: &str = "other@example.com";
@@ -201,7 +201,7 @@ async fn section_3_an_application_that_was_switched_off_sends_nobody_anywhere() 
     let (app, rp, mut browser, tokens) = scene().await;
     let other = RelyingParty::web(app.client("other", web_metadata()).await);
     other.code(&app, &mut browser, PAT).await;
-    app.change_client("web", |draft| draft.disabled = true).await;
+    Operator(&app).disable_client("web", true).await;
     let params = [("id_token_hint", tokens.text("id_token")), ("post_logout_redirect_uri", BYE)];
     let page = browser.get(&app, &path(&params)).await;
     assert_refused(&app, &other, &browser, &page, "disabled").await;

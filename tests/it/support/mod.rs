@@ -1,13 +1,14 @@
 //! What every test stands on.
 
-mod admin;
-mod administration;
+mod admin_api;
 mod app;
 mod browser;
 pub mod database;
 mod fixtures;
 mod gallery;
+pub mod http2;
 mod jwt;
+pub mod line;
 mod operator;
 mod page;
 mod people;
@@ -16,18 +17,18 @@ pub mod proxy;
 mod race;
 mod relying_party;
 mod scene;
+pub mod secrets;
 mod sql;
 pub mod tcp;
 mod wire;
 
-pub use admin::{AdminApi, encode};
-pub use administration::operator;
+pub use admin_api::{AdminApi, encode};
 pub use app::{ENCRYPTION_KEY, ISSUER, TestApp, send};
 pub use browser::Browser;
 pub use fixtures::{ClientFixture, PASSWORD, web_metadata};
 pub use gallery::every_page;
 pub use jwt::{Es256, compact, jwks, jwt_part, verify};
-pub use operator::Operator;
+pub use operator::{Operator, caller};
 pub use race::at_once;
 pub use relying_party::{RelyingParty, Tokens, VERIFIER, param};
 pub use scene::{EMAIL, Scene};

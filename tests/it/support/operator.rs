@@ -1,17 +1,18 @@
-//! What an operator does to people, clients and keys.
+//! What an operator does to people, clients and keys, without HTTP; [`super::AdminApi`] does it over HTTP.
 
 use keystead::domain::{
     Actor, ClientId, ClientMetadata, GrantId, KeyAlgorithm, KeyRecord, Kid, Origin, Secret, SecretId, SessionId, UserId,
 };
 use keystead::flows::admin::clients::ClientDraft;
-use keystead::flows::admin::{self, Caller};
+use keystead::flows::admin::{self, AdminError, Caller};
 
 use super::TestApp;
 
 /// Somebody at the command line of one replica.
 pub struct Operator<'a>(pub &'a TestApp);
 
-fn caller() -> Caller {
+/// Whom the audit trail names for what is done here.
+pub fn caller() -> Caller {
     Caller { actor: Actor::Cli, origin: Origin::default() }
 }
 
@@ -32,8 +33,13 @@ impl Operator<'_> {
         admin::users::sign_out(&self.0.engine, user, &caller()).await.unwrap();
     }
 
+    /// Sets a password that may be refused.
+    pub async fn set_password(&self, user: UserId, password: &str) -> Result<(), AdminError> {
+        admin::users::set_password(&self.0.engine, user, Secret::new(password.into()), &caller()).await.map(|_| ())
+    }
+
     pub async fn change_password(&self, user: UserId, password: &str) {
-        admin::users::set_password(&self.0.engine, user, Secret::new(password.into()), &caller()).await.unwrap();
+        self.set_password(user, password).await.unwrap();
     }
 
     pub async fn end_session(&self, session: &str) {

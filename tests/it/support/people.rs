@@ -1,7 +1,7 @@
 //! Tries to sign in, and what the database holds about people.
 
-use keystead::domain::{Actor, Origin, Secret, UserId};
-use keystead::flows::admin::{self, AdminError, Caller};
+use keystead::domain::UserId;
+use keystead::flows::admin::{PageRequest, live_access};
 
 use super::{Answer, Browser, TestApp};
 
@@ -41,9 +41,13 @@ impl Answer {
 }
 
 impl TestApp {
-    /// Sets a password as the command line does.
-    pub async fn set_password(&self, user: UserId, password: &str) -> Result<(), AdminError> {
-        let caller = Caller { actor: Actor::Cli, origin: Origin::default() };
-        admin::users::set_password(&self.engine, user, Secret::new(password.into()), &caller).await.map(|_| ())
+    /// How many live grants a person gave.
+    pub async fn grants(&self, user: UserId) -> usize {
+        live_access::grants(&self.engine, user, PageRequest { after: None, limit: 100 }).await.unwrap().items.len()
+    }
+
+    /// How many live sessions a person has.
+    pub async fn sessions(&self, user: UserId) -> usize {
+        live_access::sessions(&self.engine, user, PageRequest { after: None, limit: 100 }).await.unwrap().items.len()
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -12,7 +13,7 @@ use tokio::net::TcpStream;
 #[derive(Debug)]
 pub struct Reply {
     pub status: u16,
-    pub head: String,
+    pub headers: HeaderMap,
     pub body: String,
 }
 
@@ -22,11 +23,19 @@ impl Reply {
         let text = String::from_utf8_lossy(bytes);
         let (head, body) = text.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
-        Ok(Self { status, head: head.to_lowercase(), body: body.to_owned() })
+        let header = |line: &str| {
+            let (name, value) = line.split_once(':')?;
+            Some((name.parse::<HeaderName>().ok()?, HeaderValue::from_str(value.trim()).ok()?))
+        };
+        let mut headers = HeaderMap::new();
+        for (name, value) in head.lines().skip(1).filter_map(header) {
+            headers.append(name, value);
+        }
+        Ok(Self { status, headers, body: body.to_owned() })
     }
 
     pub fn has_header(&self, name: &str) -> bool {
-        self.head.lines().skip(1).any(|line| line.split(':').next() == Some(name))
+        self.headers.contains_key(name)
     }
 
     pub fn json(&self) -> Value {

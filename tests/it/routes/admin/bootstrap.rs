@@ -2,17 +2,16 @@
 
 use axum::body::Body;
 use axum::http::{Request, header};
-use keystead::domain::{Actor, ClientId, Origin};
+use keystead::domain::ClientId;
+use keystead::flows::admin::AdminError;
 use keystead::flows::admin::bootstrap::first_admin;
 use keystead::flows::admin::clients::CreatedClient;
-use keystead::flows::admin::{AdminError, Caller};
 use serde_json::json;
 
-use crate::support::{AdminApi, Browser, ClientFixture, TestApp};
+use crate::support::{AdminApi, Browser, ClientFixture, TestApp, caller};
 
 async fn bootstrap(app: &TestApp, id: &str) -> Result<CreatedClient, AdminError> {
-    let caller = Caller { actor: Actor::Cli, origin: Origin::default() };
-    first_admin(&app.engine, ClientId::parse(id), "First administrator".into(), &caller).await
+    first_admin(&app.engine, ClientId::parse(id), "First administrator".into(), &caller()).await
 }
 
 fn credentials(made: CreatedClient) -> ClientFixture {

@@ -2,12 +2,11 @@
 
 use axum::body::Body;
 use axum::http::{Request, header};
-use keystead::domain::{Secret, UserId};
-use keystead::flows::admin::users;
+use keystead::domain::UserId;
 use keystead::store::sign_in_failures;
 
 use super::{MALLORY, PAT};
-use crate::support::{Answer, Browser, PASSWORD, RelyingParty, TestApp, form, operator, param};
+use crate::support::{Answer, Browser, Operator, PASSWORD, RelyingParty, TestApp, form, param};
 
 const SESSION: &str = "__Host-keystead-session";
 const BROWSER: &str = "__Host-keystead-browser";
@@ -142,18 +141,14 @@ async fn overtaken(app: &TestApp, user: UserId, event: impl Future<Output = ()>)
 async fn security_63_a_sign_in_that_a_lock_or_a_new_password_overtakes_makes_no_session() {
     let app = TestApp::start().await;
     let user = app.person(PAT).await;
-    let lock = async {
-        users::lock(&app.engine, user, &operator()).await.unwrap();
-    };
+    let operator = Operator(&app);
+    let lock = operator.lock(user);
     assert_eq!(overtaken(&app, user, Box::pin(lock)).await.status, 401);
-    users::unlock(&app.engine, user, &operator()).await.unwrap();
-    let change = async {
-        let password = Secret::new("another long enough password".into());
-        users::set_password(&app.engine, user, password, &operator()).await.unwrap();
-    };
+    operator.unlock(user).await;
+    let change = operator.change_password(user, "another long enough password");
     assert_eq!(overtaken(&app, user, Box::pin(change)).await.status, 401);
     assert_eq!(app.sessions(user).await, 0);
     let nothing = async {};
-    users::unlock(&app.engine, user, &operator()).await.unwrap();
+    operator.unlock(user).await;
     assert_eq!(overtaken(&app, user, nothing).await.status, 401, "the password is another now");
 }

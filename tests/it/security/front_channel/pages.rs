@@ -5,7 +5,7 @@ use axum::http::{Method, Request};
 use keystead::domain::{ClientMetadata, RedirectUri, Scope, SigningAlgorithm};
 
 use super::PAT;
-use crate::support::{Answer, Browser, PASSWORD, RelyingParty, TestApp, every_page, web_metadata};
+use crate::support::{Answer, Browser, Operator, PASSWORD, RelyingParty, TestApp, every_page, web_metadata};
 
 #[tokio::test]
 async fn security_08_a_posted_form_is_answered_with_303_only() {
@@ -135,7 +135,7 @@ async fn security_11_text_of_clients_and_people_appears_only_escaped() {
         ..web_metadata()
     };
     let client = app.client("evil", metadata).await;
-    app.change_client("evil", |draft| draft.metadata.client_name = HOSTILE.into()).await;
+    Operator(&app).change_client("evil", |metadata| metadata.client_name = HOSTILE.into()).await;
     let rp =
         RelyingParty { redirect_uri: uri.into(), scope: format!("openid email {scope}"), ..RelyingParty::web(client) };
     let mut browser = Browser::default();

@@ -5,7 +5,7 @@ use axum::http::{Request, header};
 use keystead::domain::{ClientMetadata, GrantType, Scope};
 
 use super::{PAT, assert_refused_to, assert_shown};
-use crate::support::{Answer, Browser, ISSUER, RelyingParty, TestApp, VERIFIER, param, web_metadata};
+use crate::support::{Answer, Browser, ISSUER, Operator, RelyingParty, TestApp, VERIFIER, param, web_metadata};
 
 const CALLBACK: &str = "https://rp.example/cb";
 
@@ -144,7 +144,7 @@ async fn security_17_pkce_is_required_and_only_s256_is_spoken() {
             assert_refused_to(&answer, CALLBACK, "invalid_request", what);
         }
     }
-    app.change_client("web", |draft| draft.metadata.require_pkce = false).await;
+    Operator(&app).change_client("web", |metadata| metadata.require_pkce = false).await;
     let rp = RelyingParty::web(crate::support::ClientFixture { id: "web".into(), secret: String::new() });
     assert!(
         app.get(&rp.authorization_path(cases[0].1)).await.location().starts_with("/login?"),
@@ -189,7 +189,7 @@ async fn security_73_a_client_uses_only_the_grants_that_it_is_registered_for() {
 
     let api = Scope::parse("openid api:read").unwrap();
     app.api().await;
-    app.change_client("once", |draft| draft.metadata.scope = api).await;
+    Operator(&app).change_client("once", |metadata| metadata.scope = api).await;
     for (rp, grant, more, error) in [
         (&machine, "authorization_code", ("code", "x"), "unauthorized_client"),
         (&machine, "refresh_token", ("refresh_token", "x"), "unauthorized_client"),

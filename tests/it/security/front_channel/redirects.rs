@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::Request;
 
 use super::{MALLORY, PAT, assert_refused_to, assert_shown};
-use crate::support::{Browser, ISSUER, RelyingParty, TestApp, param};
+use crate::support::{Browser, ISSUER, Operator, RelyingParty, TestApp, param};
 
 const CALLBACK: &str = "https://rp.example/cb";
 
@@ -117,7 +117,9 @@ async fn security_02_a_code_for_one_port_is_bound_to_it_and_a_web_client_gets_no
     rp.redirect_uri = "http://127.0.0.1:51004/cb".into();
     assert_eq!(rp.redeem(&app, &code).await.status, 200);
 
-    app.change_client("native", |draft| draft.metadata.application_type = keystead::domain::ApplicationType::Web).await;
+    Operator(&app)
+        .change_client("native", |metadata| metadata.application_type = keystead::domain::ApplicationType::Web)
+        .await;
     assert_shown(&app.get(&rp.authorization_path(&[])).await, "a web client");
 }
 
@@ -126,7 +128,7 @@ async fn security_05_errors_about_client_or_redirect_uri_are_shown_and_all_other
     let app = TestApp::start().await;
     let (rp, mut browser) = open_door(&app).await;
     app.client("off", crate::support::web_metadata()).await;
-    app.change_client("off", |draft| draft.disabled = true).await;
+    Operator(&app).disable_client("off", true).await;
     let client_ids = ["", "nobody", "off", "WEB", "web ", "web\n", "019a0000-0000-7000-8000-000000000001"];
     let uris = ["", "https://evil.example/cb"];
     let others = [

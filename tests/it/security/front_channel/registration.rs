@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use crate::support::TestApp;
+use crate::support::{AdminApi, TestApp};
 
 /// Registers through the admin API; gives the status and the answer's text.
-async fn register(app: &TestApp, admin: &str, application_type: &str, member: &str, uri: &str) -> (u16, String) {
+async fn register(admin: &AdminApi<'_>, application_type: &str, member: &str, uri: &str) -> (u16, String) {
     let mut client = json!({
         "client_name": "An app",
         "application_type": application_type,
@@ -13,14 +13,14 @@ async fn register(app: &TestApp, admin: &str, application_type: &str, member: &s
         "scope": "openid",
     });
     client[member] = json!([uri]);
-    let answer = app.post_admin("/admin/v1/clients", admin, &client).await;
+    let answer = admin.post("/clients", client).await;
     (answer.status.as_u16(), answer.body)
 }
 
 #[tokio::test]
 async fn security_03_redirect_uris_that_leak_codes_or_run_scripts_cannot_be_registered() {
     let app = TestApp::start().await;
-    let admin = app.administrator().await;
+    let admin = AdminApi::open(&app).await;
     for uri in [
         "http://rp.example/cb",
         "HTTP://rp.example/cb",
@@ -51,7 +51,7 @@ async fn security_03_redirect_uris_that_leak_codes_or_run_scripts_cannot_be_regi
         "",
     ] {
         for member in ["redirect_uris", "post_logout_redirect_uris"] {
-            let (status, body) = register(&app, &admin, "native", member, uri).await;
+            let (status, body) = register(&admin, "native", member, uri).await;
             assert_eq!(status, 400, "{member} {uri}: {body}");
             assert!(body.contains(&format!("{member}[0]")), "{member} {uri}: {body}");
         }
@@ -61,7 +61,7 @@ async fn security_03_redirect_uris_that_leak_codes_or_run_scripts_cannot_be_regi
 #[tokio::test]
 async fn security_03_a_host_that_no_page_policy_can_name_cannot_be_registered() {
     let app = TestApp::start().await;
-    let admin = app.administrator().await;
+    let admin = AdminApi::open(&app).await;
     for uri in [
         "https://rp.example;script-src/cb",
         "https://rp.example,default-src/cb",
@@ -70,12 +70,12 @@ async fn security_03_a_host_that_no_page_policy_can_name_cannot_be_registered() 
         "https://(rp).example/cb",
         "https://$/cb",
     ] {
-        let (status, body) = register(&app, &admin, "web", "redirect_uris", uri).await;
+        let (status, body) = register(&admin, "web", "redirect_uris", uri).await;
         assert_eq!(status, 400, "{uri}: {body}");
     }
     for uri in ["https://rp-1.example:8443/cb;a=b,c?d='e'", "https://xn--bcher-kva.example/cb", "http://[::1]:3000/cb"]
     {
-        let (status, body) = register(&app, &admin, "web", "redirect_uris", uri).await;
+        let (status, body) = register(&admin, "web", "redirect_uris", uri).await;
         assert_eq!(status, 201, "{uri}: {body}");
     }
 }
@@ -83,7 +83,7 @@ async fn security_03_a_host_that_no_page_policy_can_name_cannot_be_registered() 
 #[tokio::test]
 async fn security_04_a_private_use_scheme_is_a_reverse_domain_of_a_native_client() {
     let app = TestApp::start().await;
-    let admin = app.administrator().await;
+    let admin = AdminApi::open(&app).await;
     for (application_type, uri, expected) in [
         ("native", "myapp:/cb", 400),
         ("native", "myapp://cb", 400),
@@ -95,7 +95,7 @@ async fn security_04_a_private_use_scheme_is_a_reverse_domain_of_a_native_client
         ("web", "com.example.app:/cb", 400),
         ("web", "https://rp.example/cb?a=b", 201),
     ] {
-        let (status, body) = register(&app, &admin, application_type, "redirect_uris", uri).await;
+        let (status, body) = register(&admin, application_type, "redirect_uris", uri).await;
         assert_eq!(status, expected, "{application_type} {uri}: {body}");
     }
 }
