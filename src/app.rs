@@ -262,12 +262,12 @@ pub async fn serve(engine: SharedEngine, listeners: Listeners, options: ServeOpt
     let mut jobs = jobs::start(&engine);
     let public = Service {
         listener: listeners.public,
-        router: http::public_router(Arc::clone(&engine), &options.http),
+        site: http::public_site(Arc::clone(&engine), &options.http),
         most_connections: options.most_connections,
     };
     let admin = Service {
         listener: listeners.admin,
-        router: http::admin_router(Arc::clone(&engine), &options.http),
+        site: http::admin_site(Arc::clone(&engine), &options.http),
         most_connections: MOST_ADMIN_CONNECTIONS,
     };
     let both = async {

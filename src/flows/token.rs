@@ -44,9 +44,10 @@ pub async fn exchange(
     let exchange = Exchange { engine, client: &client, request: &request, origin, now };
     let (grant, target) = match &request.grant {
         PresentedGrant::AuthorizationCode { code, redirect_uri, code_verifier } => {
-            exchange.redeem(code, redirect_uri.as_deref(), code_verifier.as_ref()).await?
+            // Boxed, so that the other grants do not carry these futures, some 16 KiB, from place to place.
+            Box::pin(exchange.redeem(code, redirect_uri.as_deref(), code_verifier.as_ref())).await?
         }
-        PresentedGrant::RefreshToken { refresh_token } => exchange.refresh(refresh_token).await?,
+        PresentedGrant::RefreshToken { refresh_token } => Box::pin(exchange.refresh(refresh_token)).await?,
         PresentedGrant::ClientCredentials => exchange.client_credentials()?,
     };
     // 5. Mint.
@@ -187,7 +188,7 @@ impl Exchange<'_> {
         let (position, _) = opened.ok_or_else(refresh::unknown)?;
         let asked = self.request.scope.as_deref().map(Scope::parse).transpose();
         let asked = asked.map_err(|e| OAuthError::new(ErrorCode::InvalidScope, e.to_string()))?;
-        self.check_target(position, asked.as_ref()).await?;
+        Box::pin(self.check_target(position, asked.as_ref())).await?;
         let policy = self.client.client().refresh_policy(self.engine.policy.refresh);
         let successor = Successor { mac_kid: self.mac_kid(&keyring)?, idle_lifetime: policy.idle_lifetime };
         let question = RotationQuestion {
@@ -201,7 +202,7 @@ impl Exchange<'_> {
             telemetry::refresh_outcome("rotated");
             grant
         } else {
-            let grant = self.judge_refresh(position, asked.as_ref(), policy.grace_period).await?;
+            let grant = Box::pin(self.judge_refresh(position, asked.as_ref(), policy.grace_period)).await?;
             // The key that made the successor was withdrawn in an emergency, and the successor died with it.
             let next = Position { generation: grant.generation, ..position };
             crypto::derive(&keyring, grant.mac_kid, PositionKind::RefreshToken, next).ok_or_else(refresh::unknown)?;

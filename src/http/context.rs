@@ -1,66 +1,19 @@
-//! Around every request: correlation id, source address, deadline, one log event, metrics, common headers.
+//! What a request tells about itself before anything is asked of it.
 
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::time::Instant;
+use std::net::IpAddr;
 
-use axum::extract::{ConnectInfo, MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::extract::Request;
+use axum::http::{HeaderMap, Method, header};
 use ipnet::IpNet;
 
-use crate::domain::Origin;
-use crate::telemetry;
+use super::errors::Reader;
 
-use super::HttpOptions;
-use super::errors::{self, Breakdown, Reader};
-
-const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000");
-const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
-
-/// The outermost layer.
-pub(super) async fn around(State(options): State<Arc<HttpOptions>>, mut request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let method = method_label(request.method());
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
-    let origin =
-        Origin { ip: source(peer, request.headers(), &options.trusted_proxies), correlation_id: new_correlation_id() };
-    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    request.extensions_mut().insert(origin.clone());
-    let reader = reader(&request);
-    // A body that is announced as too large is not waited for.
-    let mut response = if announced_length(request.headers()) > options.max_body_bytes as u64 {
-        errors::broken_down(Breakdown::TooLarge, reader, &origin)
-    } else {
-        let answered = tokio::time::timeout(options.request_timeout, next.run(request)).await;
-        answered.unwrap_or_else(|_| errors::broken_down(Breakdown::TooSlow, reader, &origin))
-    };
-    if let Some(breakdown) = response.extensions().get::<Breakdown>() {
-        response = errors::broken_down(*breakdown, reader, &origin);
-    }
-    if let Ok(id) = HeaderValue::from_str(&origin.correlation_id) {
-        response.headers_mut().insert(CORRELATION_ID, id);
-    }
-    response.headers_mut().entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
-    if options.hsts {
-        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
-    }
-    let took = started.elapsed();
-    let route = route_label(route.as_deref());
-    let status = response.status().as_u16();
-    telemetry::request(route, method, status, took);
-    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    tracing::info!(method, route, status, micros, correlation_id = origin.correlation_id, "request");
-    response
-}
-
-fn announced_length(headers: &HeaderMap) -> u64 {
+pub(super) fn announced_length(headers: &HeaderMap) -> u64 {
     let text = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     text.and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
-fn new_correlation_id() -> String {
+pub(super) fn new_correlation_id() -> String {
     // Not a secret, so the cheap generator of the hash maps is random enough to tell requests apart.
     use std::hash::{BuildHasher as _, Hasher as _};
     let random = || std::collections::hash_map::RandomState::new().build_hasher().finish();
@@ -69,7 +22,7 @@ fn new_correlation_id() -> String {
 
 /// The address that a request came from. `X-Forwarded-For` counts only as far as trusted proxies wrote it: from the right, the first
 /// address that is not one of ours. A client that writes the header itself changes nothing (RFC 9700 §4.13).
-fn source(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
+pub(super) fn source(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
     let peer = peer?.to_canonical();
     let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
     if !is_trusted(&peer) {
@@ -92,7 +45,7 @@ fn source(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> Optio
     Some(last)
 }
 
-fn reader(request: &Request) -> Reader {
+pub(super) fn reader(request: &Request) -> Reader {
     if request.uri().path().starts_with("/admin/") {
         Reader::Operator
     } else if accepts_html(request.headers()) {
@@ -108,7 +61,7 @@ pub(super) fn accepts_html(headers: &HeaderMap) -> bool {
 }
 
 /// Routes are few and fixed, so their names are kept for good: metrics want labels that live as long as the process.
-fn route_label(route: Option<&str>) -> &'static str {
+pub(super) fn route_label(route: Option<&str>) -> &'static str {
     use std::collections::HashMap;
     use std::sync::{LazyLock, RwLock};
     static KNOWN: LazyLock<RwLock<HashMap<String, &'static str>>> = LazyLock::new(RwLock::default);
@@ -123,7 +76,7 @@ fn route_label(route: Option<&str>) -> &'static str {
     label
 }
 
-fn method_label(method: &Method) -> &'static str {
+pub(super) fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::POST => "POST",

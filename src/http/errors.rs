@@ -1,7 +1,5 @@
 //! The one file that turns errors into responses.
 
-use std::any::Any;
-
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -168,14 +166,4 @@ pub(super) fn broken_down(breakdown: Breakdown, reader: Reader, origin: &Origin)
         }
         Reader::Operator => admin::broken_down(status, sentence),
     }
-}
-
-/// Turns a panic into a response that [`broken_down`] replaces; the connection and the other requests live on.
-#[expect(clippy::needless_pass_by_value, reason = "the signature that CatchPanicLayer asks for")]
-pub(super) fn panicked(reason: Box<dyn Any + Send + 'static>) -> Response {
-    let reason = reason.downcast_ref::<&str>().copied().or_else(|| reason.downcast_ref::<String>().map(String::as_str));
-    tracing::error!(reason = reason.unwrap_or("unknown"), "a handler panicked");
-    let mut response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
-    response.extensions_mut().insert(Breakdown::Panicked);
-    response
 }

@@ -12,21 +12,19 @@ mod health;
 mod oauth;
 mod pages;
 pub mod server;
+mod site;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderName, Method, header};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use governor::{DefaultKeyedRateLimiter, Quota};
 use ipnet::IpNet;
-use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::cors::{Any, CorsLayer};
 
 use crate::flows::SharedEngine;
+pub use site::Site;
 
 /// What the operator decided about HTTP.
 #[derive(Debug, Clone)]
@@ -55,7 +53,7 @@ pub struct Public {
 }
 
 /// The public listener: OAuth and OpenID Connect endpoints, pages, liveness.
-pub fn public_router(engine: SharedEngine, options: &HttpOptions) -> Router {
+pub fn public_site(engine: SharedEngine, options: &HttpOptions) -> Site {
     let per_minute = NonZeroU32::new(options.sign_ins_per_source_per_minute).unwrap_or(NonZeroU32::MIN);
     let state = Public {
         engine,
@@ -63,49 +61,32 @@ pub fn public_router(engine: SharedEngine, options: &HttpOptions) -> Router {
         sign_in_limit: Arc::new(DefaultKeyedRateLimiter::keyed(Quota::per_minute(per_minute))),
         demo: options.demo,
     };
-    // SECURITY 12: scripts of any origin may call what takes no cookie; the rest has no CORS at all.
-    let api = Router::new()
-        .route("/.well-known/openid-configuration", get(discovery::configuration))
-        .route("/.well-known/oauth-authorization-server", get(discovery::configuration))
-        .route("/oauth2/jwks", get(discovery::jwks))
-        .route("/oauth2/token", post(oauth::token))
-        .route("/oauth2/introspect", post(oauth::introspect))
-        .route("/oauth2/revoke", post(oauth::revoke))
-        .route("/oauth2/userinfo", get(oauth::userinfo_get).post(oauth::userinfo_post))
-        .method_not_allowed_fallback(errors::method_not_allowed_json)
-        .layer(cors());
-    let app = Router::new()
-        .merge(api)
-        .merge(pages::router(state.demo))
-        .route("/health/live", get(health::live))
-        .method_not_allowed_fallback(pages::method_not_allowed)
+    let api: [(&'static str, MethodRouter<Public>); 7] = [
+        ("/.well-known/openid-configuration", get(discovery::configuration)),
+        ("/.well-known/oauth-authorization-server", get(discovery::configuration)),
+        ("/oauth2/jwks", get(discovery::jwks)),
+        ("/oauth2/token", post(oauth::token)),
+        ("/oauth2/introspect", post(oauth::introspect)),
+        ("/oauth2/revoke", post(oauth::revoke)),
+        ("/oauth2/userinfo", get(oauth::userinfo_get).post(oauth::userinfo_post)),
+    ];
+    let paths: Vec<_> = api.iter().map(|(path, _)| *path).collect();
+    let api = api.into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods));
+    let pages = pages::router(state.demo).route("/health/live", get(health::live));
+    let router = Router::new()
+        .merge(api.method_not_allowed_fallback(errors::method_not_allowed_json))
+        .merge(site::noted(pages).method_not_allowed_fallback(pages::method_not_allowed))
         .fallback(pages::not_found)
         .with_state(state);
-    with_layers(app, options)
+    Site::new(router, paths, options)
 }
 
 /// The admin listener: admin API, metrics, health.
-pub fn admin_router(engine: SharedEngine, options: &HttpOptions) -> Router {
+pub fn admin_site(engine: SharedEngine, options: &HttpOptions) -> Site {
     let operations = Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(health::metrics))
         .with_state(Arc::clone(&engine));
-    with_layers(admin::router(engine).merge(operations), options)
-}
-
-fn with_layers(router: Router, options: &HttpOptions) -> Router {
-    router
-        .layer(DefaultBodyLimit::max(options.max_body_bytes))
-        .layer(CatchPanicLayer::custom(errors::panicked))
-        .layer(axum::middleware::from_fn_with_state(Arc::new(options.clone()), context::around))
-}
-
-fn cors() -> CorsLayer {
-    CorsLayer::new()
-        .allow_origin(Any)
-        .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, HeaderName::from_static("x-requested-with")])
-        .expose_headers([header::WWW_AUTHENTICATE, HeaderName::from_static("x-correlation-id")])
-        .max_age(Duration::from_hours(1))
+    Site::new(site::noted(admin::router(engine).merge(operations)), [], options)
 }

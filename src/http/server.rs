@@ -1,20 +1,20 @@
 //! Listening: connections with limits on headers and time, and a shutdown that finishes what is in flight.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use axum::Router;
-use axum::extract::ConnectInfo;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tower::ServiceExt as _;
+
+use super::Site;
 
 /// All headers of a request together; more is answered with 431.
 const MOST_HEADER_BYTES: u32 = 32 * 1024;
@@ -30,14 +30,14 @@ pub struct Service {
     /// The open socket.
     pub listener: TcpListener,
     /// What answers.
-    pub router: Router,
+    pub site: Site,
     /// Connections that may be open at once; more wait until one of them ends or is cut off.
     pub most_connections: usize,
 }
 
 /// Serves until `stop` ends, then waits at most `grace` for requests in flight.
 pub async fn serve(service: Service, stop: impl Future<Output = ()>, grace: Duration) {
-    let Service { listener, router, most_connections } = service;
+    let Service { listener, site, most_connections } = service;
     let mut builder = Builder::new(TokioExecutor::new());
     // hyper's own timeout of headers would not see who sends nothing at all, and would end the rest between two requests too soon.
     builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(MOST_HEADER_BYTES as usize);
@@ -49,7 +49,7 @@ pub async fn serve(service: Service, stop: impl Future<Output = ()>, grace: Dura
         tokio::select! {
             accepted = accept(&listener, &places) => match accepted {
                 Ok((stream, peer, place)) => {
-                    let connection = handle(&builder, &graceful, &router, stream, peer);
+                    let connection = handle(&builder, &graceful, &site, stream, peer);
                     tokio::spawn(async move {
                         connection.await;
                         drop(place);
@@ -90,7 +90,7 @@ async fn accept(
 fn handle(
     builder: &Builder<TokioExecutor>,
     graceful: &GracefulShutdown,
-    router: &Router,
+    site: &Site,
     stream: TcpStream,
     peer: SocketAddr,
 ) -> impl Future<Output = ()> + 'static {
@@ -98,19 +98,17 @@ fn handle(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    let router = router.clone();
+    let site = site.clone();
     let activity = Arc::new(Activity::new());
     let seen = Arc::clone(&activity);
-    let service = tower::service_fn(move |mut request: axum::http::Request<hyper::body::Incoming>| {
-        let working = Working::begin(&seen);
-        request.extensions_mut().insert(ConnectInfo(peer));
-        let answer = router.clone().oneshot(request.map(axum::body::Body::new));
+    let service = service_fn(move |request| {
+        let (site, working) = (site.clone(), Working::begin(&seen));
         async move {
             let _working = working;
-            answer.await
+            Ok::<_, Infallible>(site.answer(request, Some(peer.ip())).await)
         }
     });
-    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned();
+    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
     let watched = graceful.watch(connection);
     async move {
         tokio::select! {

@@ -1,6 +1,6 @@
 //! Grants: one row a token family. Rotation and redemption are single guarded statements; the row decides every race.
 
-use sqlx::{PgExecutor, PgPool};
+use sqlx::PgExecutor;
 use time::Duration;
 use uuid::Uuid;
 
@@ -10,6 +10,7 @@ use crate::domain::{
 };
 
 use super::StoreError;
+use super::kept::Kept;
 
 struct GrantRow {
     /// Which of several questions the row answers.
@@ -211,10 +212,11 @@ pub struct RotationQuestion {
 /// # Errors
 /// The database.
 pub(super) async fn rotations(
-    db: PgPool,
+    db: Kept,
     questions: Vec<RotationQuestion>,
 ) -> Result<Vec<Result<Option<Grant>, StoreError>>, StoreError> {
     let scopes: Vec<String> = questions.iter().map(|q| q.scope.join(" ")).collect();
+    let mut connection = db.take().await?;
     let rows = sqlx::query_as!(
         GrantRow,
         r#"UPDATE grants g
@@ -241,8 +243,9 @@ pub(super) async fn rotations(
         &questions.iter().map(|q| q.now).collect::<Vec<_>>(),
         &questions.iter().map(|q| q.now + q.successor.idle_lifetime).collect::<Vec<_>>(),
     )
-    .fetch_all(&db)
+    .fetch_all(&mut *connection)
     .await?;
+    db.keep(connection);
     let mut answers: Vec<Result<Option<Grant>, StoreError>> = questions.iter().map(|_| Ok(None)).collect();
     for row in rows {
         let place = usize::try_from(row.place - 1).unwrap_or(usize::MAX);

@@ -10,6 +10,7 @@ pub mod clients;
 pub mod consents;
 pub mod grants;
 pub mod housekeeping;
+mod kept;
 pub mod keys;
 pub mod listen;
 pub mod live_access;
@@ -30,6 +31,7 @@ use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
 use crate::domain::{Grant, Timestamp};
 use batch::Batcher;
 pub use grants::RotationQuestion;
+use kept::Kept;
 pub use sqlx::PgPool as Pool;
 pub use tokens::{TokenQuestion, TokenStanding};
 pub use tx::Tx;
@@ -131,6 +133,7 @@ const READINESS: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Store {
     pool: PgPool,
+    kept: Kept,
     standings: Batcher<TokenQuestion, TokenStanding>,
     rotations: Batcher<RotationQuestion, Option<Grant>>,
     /// How to make the pool of the listener, anew each time.
@@ -162,7 +165,8 @@ impl Store {
             .idle_timeout(Duration::from_mins(5))
             .max_lifetime(Duration::from_mins(30));
         let pool = settings.clone().max_connections(options.max_connections).connect_lazy_with(connect.clone());
-        let (readers, writers) = (pool.clone(), pool.clone());
+        let kept = Kept::new(pool.clone());
+        let (readers, writers) = (kept.clone(), kept.clone());
         let limit = options.acquire_timeout.saturating_add(longest);
         Ok(Self {
             standings: Batcher::start(FLUSHERS, move |questions| {
@@ -171,6 +175,7 @@ impl Store {
             rotations: Batcher::start(FLUSHERS, move |questions| {
                 within(limit, grants::rotations(writers.clone(), questions))
             }),
+            kept,
             pool,
             listening: (settings.max_connections(LISTENING), connect),
         })
@@ -279,7 +284,9 @@ impl Store {
 
     /// Lets connections go once they are idle, and waits for those in use.
     pub async fn close(&self) {
-        self.pool.close().await;
+        let closing = self.pool.close();
+        self.kept.release();
+        closing.await;
     }
 }
 

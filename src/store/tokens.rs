@@ -1,11 +1,12 @@
 //! The state behind access tokens, read at each use and never cached.
 
-use sqlx::{PgExecutor, PgPool};
+use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use crate::domain::{GrantId, Timestamp, TokenState, User, UserId, UserState};
 
 use super::StoreError;
+use super::kept::Kept;
 
 /// One access token about which something is asked.
 #[derive(Debug, Clone)]
@@ -56,10 +57,11 @@ struct StandingRow {
 /// # Errors
 /// The database.
 pub(super) async fn standings(
-    db: PgPool,
+    db: Kept,
     questions: Vec<TokenQuestion>,
 ) -> Result<Vec<Result<TokenStanding, StoreError>>, StoreError> {
     let column = |of: fn(&TokenQuestion) -> String| questions.iter().map(of).collect::<Vec<_>>();
+    let mut connection = db.take().await?;
     let rows = sqlx::query_as!(
         StandingRow,
         r#"SELECT EXISTS (SELECT FROM revoked_tokens r WHERE r.jti = q.jti) AS "token_revoked!",
@@ -86,8 +88,9 @@ pub(super) async fn standings(
         &questions.iter().map(|q| q.with_person).collect::<Vec<_>>(),
         &questions.iter().map(|q| q.now).collect::<Vec<_>>(),
     )
-    .fetch_all(&db)
+    .fetch_all(&mut *connection)
     .await?;
+    db.keep(connection);
     Ok(rows.into_iter().map(TokenStanding::try_from).collect())
 }
 

@@ -3,14 +3,15 @@
 //! Owns: names, labels (always from small fixed sets), the format of the log. Does not own: what is worth telling; callers decide.
 
 mod log;
+mod requests;
 
 use std::sync::OnceLock;
-use std::time::Duration;
 
-use metrics::{counter, gauge, histogram};
+use metrics::{counter, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 pub use log::{LogWriter, start_log};
+pub use requests::{RequestMeter, request};
 
 /// Buckets of the request histogram, in seconds.
 const BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
@@ -39,13 +40,6 @@ pub fn tidy_metrics() {
     if let Some(Some(recorder)) = RECORDER.get() {
         recorder.run_upkeep();
     }
-}
-
-/// One answered request. `route` is the pattern, never the path.
-pub fn request(route: &'static str, method: &'static str, status: u16, took: Duration) {
-    let class = status_label(status);
-    counter!("keystead_http_requests_total", "route" => route, "method" => method, "status" => class).increment(1);
-    histogram!("keystead_http_request_duration_seconds", "route" => route).record(took.as_secs_f64());
 }
 
 /// Tokens were issued for a grant type.
@@ -87,28 +81,4 @@ pub fn listener(connected: bool) {
 /// Rows that housekeeping removed.
 pub fn cleaned(table: &'static str, rows: u64) {
     counter!("keystead_cleaned_rows_total", "table" => table).increment(rows);
-}
-
-fn status_label(status: u16) -> &'static str {
-    match status {
-        200 => "200",
-        201 => "201",
-        204 => "204",
-        303 => "303",
-        400 => "400",
-        401 => "401",
-        403 => "403",
-        404 => "404",
-        405 => "405",
-        409 => "409",
-        413 => "413",
-        415 => "415",
-        429 => "429",
-        500 => "500",
-        503 => "503",
-        _ if status < 300 => "2xx",
-        _ if status < 400 => "3xx",
-        _ if status < 500 => "4xx",
-        _ => "5xx",
-    }
 }

@@ -129,12 +129,9 @@ async fn security_53_an_unknown_account_costs_as_much_as_a_known_one() {
         pool.verify_nothing(secret("guess")).await.unwrap();
         unknown.push(begin.elapsed());
     }
-    let median = |times: &mut Vec<Duration>| {
-        times.sort();
-        times[times.len() / 2]
-    };
-    let (known, unknown) = (median(&mut known), median(&mut unknown));
-    assert!(known < unknown * 2 && unknown < known * 2, "{known:?} and {unknown:?}");
+    // The quickest of each: what else the machine does only ever adds.
+    let (known, unknown) = (known.iter().min().unwrap(), unknown.iter().min().unwrap());
+    assert!(*known < *unknown * 2 && *unknown < *known * 2, "{known:?} and {unknown:?}");
 }
 
 #[tokio::test]

@@ -77,9 +77,7 @@ fn assert_is_complete(Evidence { log, dump, metrics, line, secrets }: &Evidence)
     }
     let (asked, told) = (line.read(<[_]>::len), log.matches(r#""message":"request""#).count());
     assert!(asked > 100 && told >= asked, "{told} of {asked} requests are in the log");
-    let traces = log.matches(r#""level":"TRACE""#).count();
-    assert!(traces > 100 && log.contains("decode_frame") && log.contains("after_release"), "of libraries, too: {log}");
-    for known in ["temporarily unavailable", "sign_in.refused", "grant.refresh_token_reused"] {
+    for known in ["after_release", "temporarily unavailable", "sign_in.refused", "grant.refresh_token_reused"] {
         assert!(log.contains(known), "{known} in {log}");
     }
     for known in ["pat@example.com", "https://rp.example/cb", "$argon2id$", "grant.refresh_token_reused"] {
@@ -89,7 +87,6 @@ fn assert_is_complete(Evidence { log, dump, metrics, line, secrets }: &Evidence)
 }
 
 #[tokio::test]
-#[ignore = "h2 prints such a path at debug and such a header at trace; start_log must keep h2 at info"]
 async fn security_71_what_the_http2_library_refuses_is_not_in_the_log() {
     let (mut house, app) = House::build().await;
     let client = house.administrator().await;

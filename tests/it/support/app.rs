@@ -10,7 +10,7 @@ use axum::http::{Request, header};
 use keystead::crypto::{HashParams, KeyEncryptionKeys, PasswordPool, Random};
 use keystead::domain::{Clock, RefreshPolicy, SecretBytes, Timestamp};
 use keystead::flows::{Engine, Policy, SharedEngine, Snapshots, VerifiedTokens};
-use keystead::http::{HttpOptions, admin_router, public_router};
+use keystead::http::{HttpOptions, Site, admin_site, public_site};
 use keystead::jobs;
 use time::Duration as Span;
 use tokio::task::JoinSet;
@@ -97,6 +97,11 @@ fn usual_encryption_keys() -> KeyEncryptionKeys {
     KeyEncryptionKeys::new("k1".into(), SecretBytes::new(ENCRYPTION_KEY.to_vec()), Vec::new()).unwrap()
 }
 
+/// A listener without a socket.
+pub fn in_process(site: Site) -> Router {
+    Router::new().fallback_service(site)
+}
+
 impl TestApp {
     /// A server with a database of its own; its clock stands still until the test moves it.
     pub async fn start() -> Self {
@@ -146,8 +151,8 @@ impl TestApp {
         engine.reload_all().await.unwrap();
         let options = http_options();
         Self {
-            public: public_router(Arc::clone(&engine), &options),
-            admin: admin_router(Arc::clone(&engine), &options),
+            public: in_process(public_site(Arc::clone(&engine), &options)),
+            admin: in_process(admin_site(Arc::clone(&engine), &options)),
             _jobs: jobs::start(&engine),
             engine,
             clock,
@@ -159,17 +164,21 @@ impl TestApp {
     pub fn with_http(mut self, change: impl FnOnce(&mut HttpOptions)) -> Self {
         let mut options = http_options();
         change(&mut options);
-        self.public = public_router(Arc::clone(&self.engine), &options);
-        self.admin = admin_router(Arc::clone(&self.engine), &options);
+        self.public = in_process(public_site(Arc::clone(&self.engine), &options));
+        self.admin = in_process(admin_site(Arc::clone(&self.engine), &options));
         self
     }
 
     /// The admin listener of a process that has not read anything from its database yet.
     pub fn before_the_first_load(&self) -> Router {
-        admin_router(
-            cold_engine(&self.database_url, self.clock.clone(), usual_encryption_keys(), policy()),
-            &http_options(),
-        )
+        let engine = cold_engine(&self.database_url, self.clock.clone(), usual_encryption_keys(), policy());
+        in_process(admin_site(engine, &http_options()))
+    }
+
+    /// Both listeners' answers, as a server with sockets has them.
+    pub fn sites(&self) -> (Site, Site) {
+        let options = http_options();
+        (public_site(Arc::clone(&self.engine), &options), admin_site(Arc::clone(&self.engine), &options))
     }
 
     /// Sends a request to the public listener.
@@ -210,7 +219,7 @@ impl TestApp {
     }
 }
 
-/// Sends a request to a router, by default as a stranger.
+/// Sends a request to a listener, by default as a stranger.
 pub async fn send(router: &Router, mut request: Request<Body>) -> Answer {
     let peer: std::net::SocketAddr = "192.0.2.1:40000".parse().unwrap();
     request.extensions_mut().get_or_insert_with(|| ConnectInfo(peer));

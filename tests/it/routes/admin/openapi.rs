@@ -43,7 +43,7 @@ async fn section_8_the_document_is_served_and_the_same_as_the_command_prints() {
 #[tokio::test]
 async fn section_8_every_route_of_the_router_is_documented_and_the_other_way_round() {
     let app = TestApp::start().await;
-    let routes = format!("{:?}", app.admin);
+    let routes = format!("{:?}", app.sites().1);
     let known: BTreeSet<&str> =
         routes.split('"').filter(|text| text.starts_with("/admin/v1/") && !text.contains("__private")).collect();
     let document = document();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Method, Request, header};
-use keystead::http::{HttpOptions, admin_router};
+use keystead::http::{HttpOptions, admin_site};
 use serde_json::json;
 use tower::ServiceExt as _;
 
@@ -258,7 +258,7 @@ async fn section_8_a_request_that_runs_out_of_time_gets_a_problem_too() {
         demo: false,
         hsts: false,
     };
-    let impatient = admin_router(app.engine.clone(), &options);
+    let impatient = admin_site(app.engine.clone(), &options);
     let mut busy = app.engine.store.begin("keeps a table").await.unwrap();
     sqlx::raw_sql("LOCK TABLE users").execute(busy.conn()).await.unwrap();
     let request = Request::get("/admin/v1/users").header(header::AUTHORIZATION, format!("Bearer {}", admin.token));

@@ -1,0 +1,187 @@
+//! A listener's answer to every request: its routes, and around them correlation id, source address, deadline, CORS, metrics, one log
+//! event, common headers. One plain function instead of layers: axum clones and boxes each layer for each request, which took longer
+//! than all else that a short request needs.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{ConnectInfo, MatchedPath, Request};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse as _, Response};
+use axum::{BoxError, Extension, Router};
+use futures_util::FutureExt as _;
+use http_body_util::Limited;
+use tower::Service;
+
+use crate::domain::Origin;
+use crate::telemetry::{self, RequestMeter};
+
+use super::HttpOptions;
+use super::context::{announced_length, method_label, new_correlation_id, reader, route_label, source};
+use super::errors::{self, Breakdown};
+
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000");
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+
+/// Everything that one listener answers; clones share it.
+#[derive(Clone, Debug)]
+pub struct Site(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    router: Router,
+    options: HttpOptions,
+    /// The endpoints that programs call, by their path. SECURITY 12: scripts of any origin may call these, since they take no cookie; the
+    /// rest has no CORS at all.
+    api: HashMap<&'static str, RequestMeter>,
+}
+
+/// Where the route of a request is noted while it is answered.
+#[derive(Clone, Default)]
+struct NotedRoute(Arc<OnceLock<MatchedPath>>);
+
+/// Notes which route answers, for everything but the endpoints of [`Site::new`].
+pub(super) fn noted<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    async fn note(
+        Extension(noted): Extension<NotedRoute>,
+        path: Option<MatchedPath>,
+        request: Request,
+        next: Next,
+    ) -> Response {
+        if let Some(path) = path {
+            // A request has one route.
+            let _ = noted.0.set(path);
+        }
+        next.run(request).await
+    }
+    router.route_layer(from_fn(note))
+}
+
+impl Site {
+    /// These routes; `api` are the paths of the endpoints that programs call.
+    pub(super) fn new(router: Router, api: impl IntoIterator<Item = &'static str>, options: &HttpOptions) -> Self {
+        let api = api.into_iter().map(|path| (path, RequestMeter::new(path))).collect();
+        Self(Arc::new(Inner { router, options: options.clone(), api }))
+    }
+
+    /// Answers one request from this peer.
+    pub async fn answer<B>(&self, request: axum::http::Request<B>, peer: Option<IpAddr>) -> Response
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let Inner { options, api, .. } = &*self.0;
+        let started = Instant::now();
+        let method = method_label(request.method());
+        let meter = api.get(request.uri().path());
+        let origin = Origin {
+            ip: source(peer, request.headers(), &options.trusted_proxies),
+            correlation_id: new_correlation_id(),
+        };
+        let noted = NotedRoute::default();
+        let mut response = if meter.is_some() && request.method() == Method::OPTIONS {
+            preflight()
+        } else {
+            let mut request = request.map(|body| Body::new(Limited::new(body, options.max_body_bytes)));
+            if meter.is_none() {
+                request.extensions_mut().insert(noted.clone());
+            }
+            self.handle(request, &origin).await
+        };
+        let headers = response.headers_mut();
+        if let Ok(id) = HeaderValue::from_str(&origin.correlation_id) {
+            headers.insert(CORRELATION_ID, id);
+        }
+        headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(NOSNIFF);
+        if options.hsts {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+        }
+        if meter.is_some() {
+            allow_any_origin(&mut response);
+        }
+        let (status, took) = (response.status().as_u16(), started.elapsed());
+        let route = if let Some(meter) = meter {
+            meter.count(method, status, took);
+            meter.route()
+        } else {
+            let route = route_label(noted.0.get().map(MatchedPath::as_str));
+            telemetry::request(route, method, status, took);
+            route
+        };
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        tracing::info!(method, route, status, micros, correlation_id = origin.correlation_id, "request");
+        response
+    }
+
+    /// The handler's answer, or one in its place.
+    async fn handle(&self, mut request: Request, origin: &Origin) -> Response {
+        let Inner { router, options, .. } = &*self.0;
+        let reader = reader(&request);
+        // A body that is announced as too large is not waited for.
+        if announced_length(request.headers()) > options.max_body_bytes as u64 {
+            return errors::broken_down(Breakdown::TooLarge, reader, origin);
+        }
+        request.extensions_mut().insert(origin.clone());
+        // A handler that panics must not take the connection and its other requests with it.
+        let answer = AssertUnwindSafe(router.clone().call(request)).catch_unwind();
+        match tokio::time::timeout(options.request_timeout, answer).await {
+            Ok(Ok(Ok(response))) => response,
+            Ok(Err(reason)) => {
+                tracing::error!(reason = reason_of(reason.as_ref()), "a handler panicked");
+                errors::broken_down(Breakdown::Panicked, reader, origin)
+            }
+            Err(_) => errors::broken_down(Breakdown::TooSlow, reader, origin),
+        }
+    }
+}
+
+fn reason_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown")
+}
+
+/// The answer to a browser's question whether a script may send such a request (Fetch §3.3.2).
+fn preflight() -> Response {
+    let headers = [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET,POST"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization,content-type,x-requested-with"),
+        (header::ACCESS_CONTROL_MAX_AGE, "3600"),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
+}
+
+fn allow_any_origin(response: &mut Response) {
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("www-authenticate,x-correlation-id,retry-after"),
+    );
+}
+
+/// For tests and tools that have no connection; the peer is what [`ConnectInfo`] says.
+impl Service<Request> for Site {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let site = self.clone();
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+        Box::pin(async move { Ok(site.answer(request, peer).await) })
+    }
+}
