@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::config::{DatabaseSettings, LogFormat, Settings, TelemetrySettings};
 use crate::crypto::{self, HashParams, KeyEncryptionKeys, PasswordPool, Random};
 use crate::domain::{Clock, RefreshPolicy, SecretBytes};
-use crate::flows::{Engine, InternalError, Policy, SharedEngine, Snapshots};
+use crate::flows::{Engine, InternalError, Policy, SharedEngine, Snapshots, VerifiedTokens};
 use crate::http::server::Service;
 use crate::http::{self, HttpOptions};
 use crate::jobs;
@@ -143,6 +143,7 @@ pub fn engine(settings: Settings, clock: Clock, random: Random) -> Result<Shared
         passwords: pool,
         encryption_keys,
         snapshots: Snapshots::empty(),
+        verified_tokens: VerifiedTokens::default(),
         policy,
     }))
 }

@@ -118,6 +118,12 @@ impl Keyring {
         format!(r#"{{"keys":[{}]}}"#, keys.join(","))
     }
 
+    /// Whether tokens that the key of this name signed are accepted.
+    #[must_use]
+    pub fn accepts(&self, kid: Kid, now: Timestamp) -> bool {
+        self.verification_key(kid, now).is_ok()
+    }
+
     /// The next moment at which [`Keyring::jwks`] changes by itself. Keys are published from the start, so that is when the
     /// first of them expires.
     #[must_use]

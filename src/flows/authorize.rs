@@ -162,7 +162,7 @@ fn with_hint(
     let now = engine.clock.now();
     let claims =
         crypto::verify::<IdTokenClaims>(&keyring, hint, &[ID_TOKEN_TYPE], &engine.policy.issuer, now, Expiry::Ignore);
-    let claims = claims.map_err(|_| refused())?;
+    let (_, claims) = claims.map_err(|_| refused())?;
     let expected = uuid::Uuid::try_parse(&claims.sub).map_err(|_| refused())?;
     Ok(AuthorizationRequest { expected_user: Some(expected), ..request })
 }

@@ -1,8 +1,10 @@
 //! Introspection (RFC 7662), and the check that every use of an access token at this server goes through.
 
-use crate::crypto::{self, Expiry, PositionKind};
+use std::sync::Arc;
+
+use crate::crypto::{self, PositionKind};
 use crate::domain::{ClientId, Timestamp, User};
-use crate::protocol::claims::{ACCESS_TOKEN_TYPE, AccessTokenClaims, grant_of};
+use crate::protocol::claims::{AccessTokenClaims, grant_of};
 use crate::protocol::introspection::{Answer, may_learn};
 use crate::protocol::params::Params;
 use crate::protocol::refresh::end_of;
@@ -56,7 +58,7 @@ async fn refresh_token(engine: &Engine, token: &str, caller: &ClientId) -> Resul
 ///
 /// # Errors
 /// The database.
-pub async fn check_access_token(engine: &Engine, token: &str) -> Result<Option<AccessTokenClaims>, InternalError> {
+pub async fn check_access_token(engine: &Engine, token: &str) -> Result<Option<Arc<AccessTokenClaims>>, InternalError> {
     let Some(claims) = verified(engine, token)? else { return Ok(None) };
     Ok(standing(engine, &claims, false).await?.state.is_live().then_some(claims))
 }
@@ -68,16 +70,15 @@ pub async fn check_access_token(engine: &Engine, token: &str) -> Result<Option<A
 pub async fn check_person_token(
     engine: &Engine,
     token: &str,
-) -> Result<Option<(AccessTokenClaims, Option<User>)>, InternalError> {
+) -> Result<Option<(Arc<AccessTokenClaims>, Option<User>)>, InternalError> {
     let Some(claims) = verified(engine, token)? else { return Ok(None) };
     let TokenStanding { state, person } = standing(engine, &claims, true).await?;
     Ok(state.is_live().then_some((claims, person)))
 }
 
-fn verified(engine: &Engine, token: &str) -> Result<Option<AccessTokenClaims>, InternalError> {
+fn verified(engine: &Engine, token: &str) -> Result<Option<Arc<AccessTokenClaims>>, InternalError> {
     let keyring = engine.snapshots.keyring()?;
-    let now = engine.clock.now();
-    Ok(crypto::verify(&keyring, token, &[ACCESS_TOKEN_TYPE], &engine.policy.issuer, now, Expiry::Enforce).ok())
+    Ok(engine.verified_tokens.verify(&keyring, token, &engine.policy.issuer, engine.clock.now()))
 }
 
 async fn standing(engine: &Engine, claims: &AccessTokenClaims, with_person: bool) -> Result<TokenStanding, StoreError> {

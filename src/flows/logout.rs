@@ -92,5 +92,5 @@ fn verified_hint(engine: &Engine, token: &str) -> Result<Option<Hint>, InternalE
     // §2: an expired ID token is still a hint.
     let claims =
         crypto::verify::<IdTokenClaims>(&keyring, token, &[ID_TOKEN_TYPE], &engine.policy.issuer, now, Expiry::Ignore);
-    Ok(claims.ok().map(|claims| Hint { sub: claims.sub, sid: claims.sid, client_id: claims.aud }))
+    Ok(claims.ok().map(|(_, claims)| Hint { sub: claims.sub, sid: claims.sid, client_id: claims.aud }))
 }

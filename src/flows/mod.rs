@@ -18,6 +18,7 @@ pub mod sign_in;
 pub mod snapshot;
 pub mod token;
 pub mod userinfo;
+mod verified;
 
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ use crate::store::{self, Store, StoreError, Tx};
 
 pub use error::{FlowError, InternalError};
 pub use snapshot::Snapshots;
+pub use verified::VerifiedTokens;
 
 /// Everything that a use case needs; one for each process, shared by all requests.
 pub struct Engine {
@@ -44,6 +46,8 @@ pub struct Engine {
     pub encryption_keys: KeyEncryptionKeys,
     /// Clients, resource servers and keys in memory.
     pub snapshots: Snapshots,
+    /// Signatures that need not be verified again.
+    pub verified_tokens: VerifiedTokens,
     /// What the operator decided.
     pub policy: Policy,
 }

@@ -1,8 +1,7 @@
 //! Revocation (RFC 7009).
 
-use crate::crypto::{self, Expiry, PositionKind};
+use crate::crypto::{self, PositionKind};
 use crate::domain::{Actor, AuditEvent, ClientId, GrantEnd, Origin, Timestamp};
-use crate::protocol::claims::{ACCESS_TOKEN_TYPE, AccessTokenClaims};
 use crate::protocol::params::Params;
 use crate::store;
 
@@ -58,10 +57,8 @@ async fn revoke_family(
 async fn revoke_access_token(engine: &Engine, token: &str, client_id: &ClientId) -> Result<(), InternalError> {
     let keyring = engine.snapshots.keyring()?;
     let now = engine.clock.now();
-    let issuer = &engine.policy.issuer;
-    let verified =
-        crypto::verify::<AccessTokenClaims>(&keyring, token, &[ACCESS_TOKEN_TYPE], issuer, now, Expiry::Enforce);
-    let Some(claims) = verified.ok().filter(|claims| claims.client_id == client_id.as_str()) else { return Ok(()) };
+    let verified = engine.verified_tokens.verify(&keyring, token, &engine.policy.issuer, now);
+    let Some(claims) = verified.filter(|claims| claims.client_id == client_id.as_str()) else { return Ok(()) };
     let expires_at = Timestamp::from_unix_timestamp(claims.exp).unwrap_or(now);
     store::tokens::revoke(engine.store.pool(), &claims.jti, expires_at).await?;
     Ok(())

@@ -1,5 +1,7 @@
 //! What a caller may learn about a token (RFC 7662 §2.2, §4).
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::domain::{ClientId, Grant, ResourceServer, Scope};
@@ -23,7 +25,7 @@ pub enum Answer {
         token_type: &'static str,
         /// All that the token says.
         #[serde(flatten)]
-        claims: Box<AccessTokenClaims>,
+        claims: Arc<AccessTokenClaims>,
     },
     /// A live refresh token, shown to its own client only.
     RefreshToken {
@@ -53,8 +55,8 @@ impl Answer {
 
     /// The answer for a live access token.
     #[must_use]
-    pub fn access_token(claims: AccessTokenClaims) -> Self {
-        Self::AccessToken { active: true, token_type: "Bearer", claims: Box::new(claims) }
+    pub fn access_token(claims: Arc<AccessTokenClaims>) -> Self {
+        Self::AccessToken { active: true, token_type: "Bearer", claims }
     }
 
     /// The answer for a live refresh token.

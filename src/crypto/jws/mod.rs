@@ -74,7 +74,7 @@ pub enum TokenRefused {
     NotYetValid,
 }
 
-/// Checks a token of our own and reads its claims. The caller judges the audience.
+/// Checks a token of our own, and gives the key that signed it and its claims. The caller judges the audience.
 ///
 /// # Errors
 /// The first reason to refuse it.
@@ -85,7 +85,7 @@ pub fn verify<T: DeserializeOwned>(
     issuer: &str,
     now: Timestamp,
     expiry: Expiry,
-) -> Result<T, TokenRefused> {
+) -> Result<(Kid, T), TokenRefused> {
     let parts = Parts::split(token)?;
     let header_bytes = decode(parts.header)?;
     let header = Header::parse(&header_bytes)?;
@@ -104,7 +104,8 @@ pub fn verify<T: DeserializeOwned>(
     }
     let claims = decode(parts.claims)?;
     Registered::parse(&claims)?.check(issuer, now, expiry)?;
-    serde_json::from_slice(&claims).map_err(|_| TokenRefused::Malformed)
+    let claims = serde_json::from_slice(&claims).map_err(|_| TokenRefused::Malformed)?;
+    Ok((kid, claims))
 }
 
 fn decode(part: &str) -> Result<Vec<u8>, TokenRefused> {

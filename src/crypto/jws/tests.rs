@@ -24,7 +24,7 @@ fn token(typ: &'static str) -> String {
 }
 
 fn check_at(token: &str, typ: &[&str], now: Timestamp, expiry: Expiry) -> Result<Value, TokenRefused> {
-    verify(full_ring(), token, typ, ISSUER, now, expiry)
+    verify(full_ring(), token, typ, ISSUER, now, expiry).map(|(_, claims)| claims)
 }
 
 fn check(token: &str) -> Result<Value, TokenRefused> {

@@ -9,7 +9,7 @@ use axum::extract::ConnectInfo;
 use axum::http::{Request, header};
 use keystead::crypto::{HashParams, KeyEncryptionKeys, PasswordPool, Random};
 use keystead::domain::{Clock, RefreshPolicy, SecretBytes, Timestamp};
-use keystead::flows::{Engine, Policy, SharedEngine, Snapshots};
+use keystead::flows::{Engine, Policy, SharedEngine, Snapshots, VerifiedTokens};
 use keystead::http::{HttpOptions, admin_router, public_router};
 use keystead::jobs;
 use time::Duration as Span;
@@ -64,6 +64,7 @@ fn cold_engine(database_url: &str, clock: Clock, encryption_keys: KeyEncryptionK
         random,
         encryption_keys,
         snapshots: Snapshots::empty(),
+        verified_tokens: VerifiedTokens::default(),
         policy,
     })
 }

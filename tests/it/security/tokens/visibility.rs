@@ -1,10 +1,10 @@
 //! Who learns what about a token, and who can end it: SECURITY 41, 42, 43.
 
-use keystead::domain::{ClientAuthMethod, ClientMetadata, Scope, SigningAlgorithm};
+use keystead::domain::{ClientAuthMethod, ClientMetadata, Kid, Scope, SigningAlgorithm};
 use serde_json::json;
 use time::Duration;
 
-use crate::support::{Answer, ClientFixture, ISSUER, RelyingParty, Scene, TestApp, Tokens, web_metadata};
+use crate::support::{Answer, ClientFixture, ISSUER, Operator, RelyingParty, Scene, TestApp, Tokens, web_metadata};
 
 const INACTIVE: &str = r#"{"active":false}"#;
 
@@ -201,4 +201,30 @@ async fn security_43_a_public_client_revokes_its_own_tokens() {
     assert_eq!(as_client("web").await, 200);
     assert_eq!(scene.userinfo(tokens.access()).await.status, 401);
     assert_eq!(scene.refresh(tokens.refresh()).await.reason(), "revoked");
+}
+
+#[tokio::test]
+async fn a_token_that_was_verified_before_is_judged_anew_each_time() {
+    let mut scene = Scene::start().await;
+    let tokens = scene.tokens().await;
+    let token = tokens.access();
+    for _ in 0..3 {
+        assert!(scene.is_active(token).await);
+    }
+    // Another signature over the same claims is another token.
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let other = if signature.starts_with('A') { "B" } else { "A" };
+    assert!(!scene.is_active(&format!("{signed}.{other}{}", &signature[1..])).await);
+    assert!(!scene.is_active(&format!("{signed}.")).await);
+    // Its key is withdrawn; nothing else about it changes.
+    let mut elsewhere = scene.tokens().await;
+    assert!(scene.is_active(elsewhere.access()).await);
+    let kid = Kid::parse(tokens.jose("access_token")["kid"].as_str().unwrap()).unwrap();
+    Operator(&scene.app).revoke_key(kid).await;
+    assert!(!scene.is_active(token).await && !scene.is_active(elsewhere.access()).await);
+    // Time passes.
+    elsewhere = scene.refreshed(&elsewhere).await;
+    assert!(scene.is_active(elsewhere.access()).await);
+    scene.app.wait(Duration::minutes(10));
+    assert!(!scene.is_active(elsewhere.access()).await);
 }
