@@ -42,8 +42,7 @@ pub struct LogWriter {
 pub fn start_log(json: bool, filter: Targets) -> LogWriter {
     let queue = Queue::default();
     let lines = queue.clone();
-    // h2 prints addresses and headers of requests, and with them tokens that were misplaced there (SECURITY 71).
-    let log = tracing_subscriber::registry().with(filter.with_target("h2", LevelFilter::WARN));
+    let log = tracing_subscriber::registry().with(discreet(filter));
     let started = if json {
         log.with(JsonLines(lines)).try_init()
     } else {
@@ -55,6 +54,13 @@ pub fn start_log(json: bool, filter: Targets) -> LogWriter {
     }
     let taking = queue.clone();
     LogWriter { queue, thread: thread::spawn(move || taking.write_to(io::stderr())) }
+}
+
+/// Below warnings h2 prints addresses and headers of requests, and with them tokens that were misplaced there (SECURITY 71).
+fn discreet(filter: Targets) -> Targets {
+    let default = filter.default_level().unwrap_or(LevelFilter::OFF);
+    let others = filter.into_iter().filter(|(target, _)| !target.starts_with("h2"));
+    others.collect::<Targets>().with_default(default).with_target("h2", LevelFilter::WARN)
 }
 
 impl Drop for LogWriter {
@@ -264,6 +270,14 @@ mod tests {
         assert_eq!(lines[1]["shown"], odd);
         assert_eq!(lines[1]["debug"], format!("{:?}", Some(odd)));
         assert_eq!((&lines[1]["level"], &lines[1]["message"]), (&json!("ERROR"), &json!("it \"broke\"")));
+    }
+
+    #[test]
+    fn no_filter_makes_the_http2_library_talk() {
+        let filter = discreet("trace,h2=trace,h2::server=debug,keystead::http=warn".parse().unwrap());
+        let shows = |target, level| filter.would_enable(target, &level);
+        assert!(!shows("h2::server", tracing::Level::INFO) && shows("h2::server", tracing::Level::WARN));
+        assert!(shows("sqlx", tracing::Level::TRACE) && !shows("keystead::http::site", tracing::Level::INFO));
     }
 
     #[test]

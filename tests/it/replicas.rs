@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use keystead::domain::{ClientMetadata, GrantType, KeyAlgorithm, Kid, Scope, SigningAlgorithm};
+use keystead::domain::{ClientMetadata, KeyAlgorithm, Kid, SigningAlgorithm};
 
 use crate::support::{
     Answer, Browser, EMAIL, Es256, Operator, RelyingParty, Scene, TestApp, Tokens, at_once, web_metadata,
@@ -171,9 +171,7 @@ async fn a_new_client_works_at_the_other_within_a_second_and_a_deleted_one_does_
 #[tokio::test]
 async fn a_new_api_is_known_at_the_other_within_a_second() {
     let (scene, other) = pair().await;
-    let grant_types = vec![GrantType::ClientCredentials];
-    let scope = Scope::parse("new:read").unwrap();
-    let job = scene.app.client("job", ClientMetadata { grant_types, scope, ..ClientMetadata::default() }).await;
+    let job = scene.app.machine("job", "new:read").await;
     scene.app.resource_server("https://new.example", "new:read", SigningAlgorithm::EdDsa, &["probe"]).await;
     let params = [("grant_type", "client_credentials"), ("resource", "https://new.example")];
     let works = async || other.post_as("/oauth2/token", job.pair(), &params).await.status == 200;

@@ -77,7 +77,10 @@ fn assert_is_complete(Evidence { log, dump, metrics, line, secrets }: &Evidence)
     }
     let (asked, told) = (line.read(<[_]>::len), log.matches(r#""message":"request""#).count());
     assert!(asked > 100 && told >= asked, "{told} of {asked} requests are in the log");
-    for known in ["after_release", "temporarily unavailable", "sign_in.refused", "grant.refresh_token_reused"] {
+    for known in [r#""level":"TRACE""#, "request passed: safe method", "error from `after_release`"] {
+        assert!(log.contains(known), "of libraries, too: {known} in {log}");
+    }
+    for known in ["temporarily unavailable", "sign_in.refused", "grant.refresh_token_reused"] {
         assert!(log.contains(known), "{known} in {log}");
     }
     for known in ["pat@example.com", "https://rp.example/cb", "$argon2id$", "grant.refresh_token_reused"] {

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::{Request, header};
 use base64::Engine as _;
-use keystead::domain::{ClientMetadata, GrantType, Scope};
+use keystead::domain::{ClientMetadata, GrantType};
 use time::Duration;
 
 use crate::support::{Answer, Browser, ClientFixture, RelyingParty, Scene, TestApp, Tokens, basic};
@@ -53,12 +53,7 @@ async fn post_raw(app: &TestApp, service: &ClientFixture, content_type: &str, bo
 async fn section_2_3_1_protocol_27_id_and_secret_are_form_decoded_after_splitting() {
     let app = TestApp::start().await;
     app.api().await;
-    let metadata = ClientMetadata {
-        grant_types: vec![GrantType::ClientCredentials],
-        scope: Scope::parse("api:read").unwrap(),
-        ..ClientMetadata::default()
-    };
-    let odd = app.client("https://client.example/a:b+c%20d?e=f&g", metadata).await;
+    let odd = app.machine("https://client.example/a:b+c%20d?e=f&g", "api:read").await;
     let params = [("grant_type", "client_credentials")];
     let tokens = Tokens::of(&app.post_as("/oauth2/token", odd.pair(), &params).await);
     assert_eq!(tokens.claims("access_token")["sub"], odd.id);

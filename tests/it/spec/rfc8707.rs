@@ -1,6 +1,6 @@
 //! RFC 8707: resource indicators. What no client gets is under SECURITY 31.
 
-use keystead::domain::{ClientMetadata, GrantType, Scope, SigningAlgorithm};
+use keystead::domain::{ClientMetadata, Scope, SigningAlgorithm};
 use serde_json::{Value, json};
 
 use crate::support::{ISSUER, Operator, Scene, TestApp, Tokens};
@@ -97,9 +97,7 @@ async fn section_2_2_a_narrower_scope_leaves_out_the_resources_that_it_is_not_ab
 #[tokio::test]
 async fn section_2_a_machine_names_its_resource() {
     let scene = scene().await;
-    let grant_types = vec![GrantType::ClientCredentials];
-    let scope = Scope::parse("a:read b:read").unwrap();
-    let job = scene.app.client("job", ClientMetadata { grant_types, scope, ..ClientMetadata::default() }).await;
+    let job = scene.app.machine("job", "a:read b:read").await;
     let base = ("grant_type", "client_credentials");
     let ask = async |more: &[(&str, &str)]| {
         let params: Vec<_> = [base].iter().chain(more).copied().collect();

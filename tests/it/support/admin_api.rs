@@ -2,7 +2,6 @@
 
 use axum::body::Body;
 use axum::http::{Method, Request, header};
-use keystead::domain::{ClientMetadata, GrantType, Scope};
 use serde_json::Value;
 
 use super::{Answer, ClientFixture, TestApp};
@@ -22,12 +21,7 @@ impl<'a> AdminApi<'a> {
 
     /// With a token of this scope, for a client of its own.
     pub async fn with_scope(app: &'a TestApp, scope: &str) -> Self {
-        let metadata = ClientMetadata {
-            grant_types: vec![GrantType::ClientCredentials],
-            scope: Scope::parse(scope).unwrap(),
-            ..ClientMetadata::default()
-        };
-        let client = app.client(&format!("operator-{}", scope.replace(' ', "+")), metadata).await;
+        let client = app.machine(&format!("operator-{}", scope.replace(' ', "+")), scope).await;
         let token = app.machine_token(&client, scope).await;
         Self { app, client, token }
     }

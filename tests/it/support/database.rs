@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use keystead::cli::dev::postgres::{PrivatePostgres, StartOptions};
 use keystead::domain::Secret;
 use keystead::store::{Store, StoreOptions};
-use sqlx::Row as _;
 
 static SERVER_URL: OnceLock<String> = OnceLock::new();
 static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -66,26 +65,4 @@ fn start() -> String {
         });
     });
     receive.recv().expect("PostgreSQL for the tests")
-}
-
-impl super::TestApp {
-    /// Every row of every table as text, with printable bytes of binary columns as they are: what a thief of the database holds.
-    pub async fn dump(&self) -> String {
-        let store = store(&self.database_url);
-        let mut connection = store.pool().acquire().await.unwrap();
-        sqlx::raw_sql("SET bytea_output = 'escape'").execute(&mut *connection).await.unwrap();
-        let tables = sqlx::raw_sql("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'");
-        let tables = tables.fetch_all(&mut *connection).await.unwrap();
-        let mut dump = String::new();
-        for table in tables {
-            let table: String = table.get(0);
-            let rows = sqlx::raw_sql(sqlx::AssertSqlSafe(format!("SELECT t::text FROM {table} t")));
-            for row in rows.fetch_all(&mut *connection).await.unwrap() {
-                dump.extend([table.as_str(), " ", row.get(0), "\n"]);
-            }
-        }
-        drop(connection);
-        store.close().await;
-        dump
-    }
 }

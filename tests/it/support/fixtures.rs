@@ -92,12 +92,13 @@ impl TestApp {
     /// A machine client for the API `https://api.example` with scopes `api:read api:write`.
     pub async fn service(&self) -> ClientFixture {
         self.api().await;
-        let metadata = ClientMetadata {
-            grant_types: vec![GrantType::ClientCredentials],
-            scope: Scope::parse("api:read api:write").unwrap(),
-            ..ClientMetadata::default()
-        };
-        self.client("service", metadata).await
+        self.machine("service", "api:read api:write").await
+    }
+
+    /// A client that acts for itself, with this scope at most.
+    pub async fn machine(&self, id: &str, scope: &str) -> ClientFixture {
+        let (grant_types, scope) = (vec![GrantType::ClientCredentials], Scope::parse(scope).unwrap());
+        self.client(id, ClientMetadata { grant_types, scope, ..ClientMetadata::default() }).await
     }
 
     /// The API `https://api.example`; its client `api` may introspect.

@@ -35,7 +35,7 @@ pub struct Secrets(BTreeMap<String, String>);
 impl Secrets {
     /// Remembers a secret by the kind that it had at first. What is too short to be one is left out.
     pub fn add(&mut self, kind: &str, secret: &str) {
-        if secret.len() >= 16 {
+        if secret.len() >= PIECE {
             self.0.entry(secret.to_owned()).or_insert_with(|| kind.to_owned());
         }
     }
@@ -132,7 +132,11 @@ pub fn forms(secret: &str) -> Vec<String> {
 
 /// Bytes in hexadecimal and as a list of numbers.
 pub fn of_bytes(bytes: &[u8]) -> [String; 3] {
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let list: Vec<String> = bytes.iter().map(u8::to_string).collect();
-    [hex.to_uppercase(), hex, list.join(", ")]
+    [hex(bytes), hex(bytes).to_uppercase(), list.join(", ")]
+}
+
+/// As PostgreSQL writes them.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

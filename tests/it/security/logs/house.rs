@@ -87,7 +87,7 @@ impl House {
         let metrics = tcp::get(self.admin, "/metrics").await.unwrap().body;
         self.program.stop().await;
         self.line.read(|passed: &[Passed]| passed.iter().for_each(|one| self.secrets.add_all_of(one)));
-        let (log, dump) = (self.program.output(), app.hex_dump().await);
+        let (log, dump) = (self.program.output(), app.dump().await);
         Evidence { log, dump, metrics, line: self.line, secrets: self.secrets }
     }
 }

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{Request, header};
-use keystead::domain::{ClientId, ClientMetadata, GrantType, KeyAlgorithm, Scope, SigningAlgorithm};
+use keystead::domain::{ClientId, ClientMetadata, KeyAlgorithm, Scope, SigningAlgorithm};
 use serde_json::json;
 
 use crate::support::{ISSUER, RelyingParty, Scene, TestApp, Tokens, form, jwks, verify};
@@ -44,12 +44,7 @@ async fn security_31_the_audience_is_the_asked_resource_in_every_grant() {
     let second = Tokens::of(&scene.refresh_with(first.refresh(), &a).await);
     assert_eq!(second.claims("access_token")["aud"], json!(["https://a.example"]));
     assert_eq!(scene.userinfo(second.access()).await.status, 401, "it is for the API only");
-    let job = ClientMetadata {
-        grant_types: vec![GrantType::ClientCredentials],
-        scope: Scope::parse("a:read b:read").unwrap(),
-        ..ClientMetadata::default()
-    };
-    let job = scene.app.client("job", job).await;
+    let job = scene.app.machine("job", "a:read b:read").await;
     let answer = scene.app.post_as("/oauth2/token", job.pair(), &[("grant_type", "client_credentials"), a[0]]).await;
     let claims = Tokens::of(&answer).claims("access_token");
     assert_eq!((claims["aud"].clone(), claims["scope"].clone()), (json!(["https://a.example"]), json!("a:read")));
@@ -91,18 +86,13 @@ async fn security_31_a_resource_of_which_the_scope_holds_nothing_is_refused() {
         assert!(answer.location().contains("error=invalid_target"), "{}", answer.location());
     }
     scene.app.service().await;
-    let rp = RelyingParty { client: scene.app.client("job", machine("api:read")).await, ..scene.rp.clone() };
+    let rp = RelyingParty { client: scene.app.machine("job", "api:read").await, ..scene.rp.clone() };
     let base = [("grant_type", "client_credentials"), ("resource", "https://api.example")];
     for resource in ["https://a.example", "urn:keystead:admin", ISSUER] {
         let answer = rp.token(&scene.app, &[base[0], base[1], ("resource", resource)]).await;
         assert_eq!(answer.error(), "invalid_target", "{resource}");
     }
     assert_eq!(rp.token(&scene.app, &base).await.status, 200);
-}
-
-fn machine(scope: &str) -> ClientMetadata {
-    let grant_types = vec![GrantType::ClientCredentials];
-    ClientMetadata { grant_types, scope: Scope::parse(scope).unwrap(), ..ClientMetadata::default() }
 }
 
 #[tokio::test]
@@ -162,7 +152,7 @@ async fn resource_servers_verify_tokens_of_every_algorithm_with_the_published_ke
         app.resource_server(&format!("https://{name}.example"), &format!("{name}:use"), algorithm, &[]).await;
     }
     let scope: Vec<String> = everything.iter().map(|name| format!("{name}:use")).collect();
-    let job = app.client("job", machine(&scope.join(" "))).await;
+    let job = app.machine("job", &scope.join(" ")).await;
     let keys = jwks(&app).await;
     for (algorithm, name) in SigningAlgorithm::ALL.iter().zip(&everything) {
         let params = [("grant_type", "client_credentials"), ("scope", &format!("{name}:use"))];
