@@ -64,7 +64,7 @@ pub struct Args {
     #[arg(long, value_name = "WORKLOAD", value_delimiter = ',')]
     only: Vec<String>,
     /// Seconds for which each workload is measured on each of the two, without warming up.
-    #[arg(long, default_value_t = 3.0)]
+    #[arg(long, default_value_t = 2.5)]
     seconds: f64,
     /// Connections, each with one request in flight.
     #[arg(long, value_delimiter = ',', default_values_t = [16, 64])]
