@@ -1,11 +1,12 @@
 # Each target installs what it misses (PostgreSQL, Chromium, Node.js; by apt or brew) and then does one thing.
 
-.PHONY: help dev test lint sqlx-prepare
+.PHONY: help dev test lint bench sqlx-prepare
 
 help:
 	@echo 'make dev           start Keystead with a PostgreSQL of its own; ARGS="--listen 127.0.0.1:9000" passes arguments on'
 	@echo 'make test          all tests: Rust, then real clients and a browser'
 	@echo 'make lint          formatting, clippy, documentation, queries, dependencies'
+	@echo 'make bench         load on a release build and on a bare reference, side by side; ARGS="--only refresh --seconds 1"'
 	@echo 'make sqlx-prepare  describe the queries again after a change of SQL or migrations'
 
 dev:
@@ -15,12 +16,16 @@ dev:
 
 test:
 	@tools/install.sh rust compiler postgres node chromium curl python3
-	cargo test --locked
+	cargo test --locked --workspace
 	tests/interop/run
 
 lint:
 	@tools/install.sh rust compiler postgres
 	@tools/lint.sh
+
+bench:
+	@tools/install.sh rust compiler postgres
+	@tools/bench.sh $(ARGS)
 
 sqlx-prepare:
 	@tools/install.sh rust compiler postgres

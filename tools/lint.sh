@@ -23,16 +23,16 @@ step_if() {
 # Two cryptographic libraries in one process would be two to keep patched, and rustls panics when it must choose.
 no_ring() {
     local ring
-    ring=$(cargo tree --locked --target all --edges normal,build --prefix none --format '{p}' | grep '^ring ' || true)
+    ring=$(cargo tree --locked --workspace --target all --edges normal,build --prefix none --format '{p}' | grep '^ring ' || true)
     if [ -n "$ring" ]; then
         echo "$ring is in the build; 'cargo tree -i ring' shows why. Choose the aws-lc-rs feature of that crate." >&2
         return 1
     fi
 }
 
-step cargo fmt --check
-step cargo clippy --locked --quiet --all-targets -- -D warnings
-step env RUSTDOCFLAGS='-D warnings' cargo doc --locked --quiet --no-deps --document-private-items
+step cargo fmt --all --check
+step cargo clippy --locked --quiet --workspace --all-targets -- -D warnings
+step env RUSTDOCFLAGS='-D warnings' cargo doc --locked --quiet --workspace --no-deps --document-private-items
 step tools/sqlx-prepare.sh --check
 step no_ring
 step_if cargo-deny cargo deny --locked --log-level warn check bans licenses sources

@@ -153,7 +153,7 @@ impl Stage {
     }
 
     /// As `keystead dev` wrote it down.
-    fn database_url(&self) -> Result<String, Failure> {
+    pub fn database_url(&self) -> Result<String, Failure> {
         let settings: toml::Table = std::fs::read_to_string(self.settings())?.parse()?;
         let url = settings.get("database").and_then(|database| database.get("url")).and_then(toml::Value::as_str);
         url.map(str::to_owned).ok_or_else(|| Failure::new("keystead dev wrote no database URL into its settings file"))

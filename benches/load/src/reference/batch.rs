@@ -48,7 +48,12 @@ impl<S: Statement> Batch<S> {
 
 async fn flush<S: Statement>(mut connection: PgConnection, mut waiting: mpsc::Receiver<Waiting<S>>) {
     let mut batch = Vec::with_capacity(MOST);
-    while waiting.recv_many(&mut batch, MOST).await > 0 {
+    loop {
+        // Without it the flusher runs right behind the first caller and carries one question, while the others are ready to ask.
+        tokio::task::yield_now().await;
+        if waiting.recv_many(&mut batch, MOST).await == 0 {
+            return;
+        }
         let (questions, callers): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
         // After an error the callers are dropped, and that tells them.
         let Ok(answers) = S::run(&mut connection, &questions).await else { continue };

@@ -6,7 +6,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
-    RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey,
+    ParsedPublicKey, RSA_PKCS1_SHA256, RsaKeyPair,
 };
 use aws_lc_rs::{hmac, rand};
 use axum::body::Bytes;
@@ -114,7 +114,7 @@ pub struct Mint {
     es256: Key,
     eddsa: Key,
     rs256: Key,
-    public: UnparsedPublicKey<Vec<u8>>,
+    public: ParsedPublicKey,
     mac: hmac::Key,
 }
 
@@ -122,7 +122,7 @@ impl Mint {
     /// New keys.
     pub fn new() -> Result<Self, Failure> {
         let es256 = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?;
-        let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, es256.public_key().as_ref().to_vec());
+        let public = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, es256.public_key())?;
         Ok(Self {
             es256: Key::Es256(es256),
             eddsa: Key::EdDsa(Ed25519KeyPair::generate()?),
@@ -205,7 +205,7 @@ impl Mint {
     /// Verifies an access token. Gives its grant, and the answer to an introspection.
     pub fn verify(&self, token: &str) -> Option<(Uuid, Bytes)> {
         let (message, signature) = token.rsplit_once('.')?;
-        self.public.verify(message.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).ok()?).ok()?;
+        self.public.verify_sig(message.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).ok()?).ok()?;
         let payload = URL_SAFE_NO_PAD.decode(message.split_once('.')?.1).ok()?;
         let claims: AccessTokenClaims<'_> = serde_json::from_slice(&payload).ok()?;
         let grant = Uuid::try_parse(claims.jti.split_once('.')?.0).ok()?;

@@ -121,15 +121,22 @@ async fn about(State(reference): Shared) -> Response {
     database::version(&reference.pool).await.map_or_else(|_| refused(), json)
 }
 
-/// Makes grants, and for each a line with its code, its refresh token or a new access token that counts as seen.
+/// As many as Keystead has for `introspection-many`.
+const GRANTS_OF_ACCESS_TOKENS: i32 = 256;
+
+/// Makes lines: codes or refresh tokens, each of a grant of its own, or access tokens, many of a grant as in Keystead's chains.
 async fn prepare(State(reference): Shared, Path((what, count)): Path<(String, i32)>) -> Response {
-    let kind = if what == "codes" { PositionKind::Code } else { PositionKind::RefreshToken };
-    let Ok(grants) = database::make_grants(&reference.pool, count, kind.first_generation()).await else {
+    let (kind, grants) = match what.as_str() {
+        "codes" => (PositionKind::Code, count),
+        "refresh-tokens" => (PositionKind::RefreshToken, count),
+        _ => (PositionKind::RefreshToken, count.min(GRANTS_OF_ACCESS_TOKENS)),
+    };
+    let Ok(grants) = database::make_grants(&reference.pool, grants, kind.first_generation()).await else {
         return refused();
     };
     let mint = &reference.mint;
     let mut lines = String::new();
-    for grant in &grants {
+    for grant in grants.iter().cycle().take(usize::try_from(count).unwrap_or_default()) {
         let line = match what.as_str() {
             "new-tokens" | "seen-tokens" => mint.access_token(grant),
             _ => mint.position(kind, grant.id, kind.first_generation()),

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection};
 
 use super::{
     ACTIVE, CODE_CHALLENGE, CODE_VERIFIER, Need, Producer, REDIRECT_URI, TOKEN, basic, collect, many, once, same,
@@ -72,8 +73,11 @@ impl Keystead {
         ];
         let person = SignIn { username: PERSON.0.to_owned(), password: PERSON.1.to_owned() };
         let cookies = person.sign_in(&mut connection).await?;
-        let (stage, people, introspected) = (stage.clone(), Vec::new(), Vec::new());
-        Ok(Self { public, service, api, web, stage, people, cookies, introspected })
+        let (people, introspected) = (Vec::new(), Vec::new());
+        let this = Self { public, service, api, web, stage: stage.clone(), people, cookies, introspected };
+        this.chains(0, 1).await?;
+        multiply_grants(&stage.database_url()?).await?;
+        Ok(this)
     }
 
     /// One operation for each connection.
@@ -176,6 +180,18 @@ impl Keystead {
         }
         Ok(())
     }
+}
+
+/// As many grants as the reference has, by copies of the one that is there: in a table of a few rows PostgreSQL would read all of them,
+/// the dead ones too, instead of asking the index.
+async fn multiply_grants(database_url: &str) -> Result<(), Failure> {
+    let mut database = PgConnection::connect(database_url).await?;
+    let copies = "INSERT INTO grants SELECT (jsonb_populate_record(
+                      g, jsonb_build_object('id', gen_random_uuid(), 'request_id', gen_random_uuid()))).*
+                  FROM grants g, generate_series(2, 10000)";
+    sqlx::raw_sql(copies).execute(&mut database).await?;
+    sqlx::raw_sql("VACUUM ANALYZE").execute(&mut database).await?;
+    Ok(database.close().await?)
 }
 
 fn introspection(authorization: &str, token: &str) -> Vec<u8> {

@@ -8,8 +8,8 @@ use crate::http::{self, Connection};
 use crate::operation::{Chain, Operation, SignIn, Stock};
 use crate::workload::{Algorithm, Kind};
 
-/// More than it can use up in a second.
-const ONCE_A_SECOND: f64 = 30_000.0;
+/// More than it can use up in a second, since each costs a signature or two.
+const ONCE_A_SECOND: f64 = 20_000.0;
 /// As many as Keystead has for `introspection-many`.
 const MANY: usize = 4096;
 
