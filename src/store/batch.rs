@@ -82,14 +82,29 @@ where
 {
     let mut jobs = Vec::with_capacity(MOST);
     loop {
-        let taken = waiting.lock().await.recv_many(&mut jobs, MOST).await;
-        if taken == 0 {
+        if !gather(&mut *waiting.lock().await, &mut jobs).await {
             return;
         }
         // Who went away while waiting needs no answer.
         jobs.retain(|job: &Job<Q, A>| !job.answer.is_closed());
         answer(std::mem::take(&mut jobs), &*run).await;
     }
+}
+
+/// Takes what waits, at least one job. `false`: there will be none any more.
+async fn gather<J>(waiting: &mut mpsc::Receiver<J>, jobs: &mut Vec<J>) -> bool {
+    if waiting.recv_many(jobs, MOST).await == 0 {
+        return false;
+    }
+    // The runtime runs this task right behind the one that asked first. Requests that have arrived already get their turn before the
+    // statement leaves; a lone one waits for nobody.
+    tokio::task::yield_now().await;
+    while jobs.len() < MOST
+        && let Ok(job) = waiting.try_recv()
+    {
+        jobs.push(job);
+    }
+    true
 }
 
 async fn answer<Q, A, F, R>(jobs: Vec<Job<Q, A>>, run: &F)
