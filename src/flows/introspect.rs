@@ -12,13 +12,14 @@ use crate::store::{self, StoreError, TokenQuestion, TokenStanding};
 use crate::telemetry;
 
 use super::client_auth::authenticate_confidential;
+use super::verified::VerifiedToken;
 use super::{Engine, FlowError, InternalError};
 
-/// Answers an introspection request.
+/// Answers an introspection request, in JSON.
 ///
 /// # Errors
 /// `invalid_client`, `invalid_request`.
-pub async fn introspect(engine: &Engine, authorization: Option<&str>, params: &Params) -> Result<Answer, FlowError> {
+pub async fn introspect(engine: &Engine, authorization: Option<&str>, params: &Params) -> Result<String, FlowError> {
     let caller = authenticate_confidential(engine, authorization, params)?;
     let token = params.required("token")?;
     let answer = if token.starts_with("ksr_") {
@@ -26,41 +27,49 @@ pub async fn introspect(engine: &Engine, authorization: Option<&str>, params: &P
     } else {
         access_token(engine, token, caller.id()).await?
     };
-    telemetry::introspection(answer.is_active());
-    Ok(answer)
+    telemetry::introspection(answer.is_some());
+    match answer {
+        Some(live) => Ok(live),
+        None => Ok(json(&Answer::inactive())?),
+    }
 }
 
-async fn access_token(engine: &Engine, token: &str, caller: &ClientId) -> Result<Answer, InternalError> {
-    let Some(claims) = verified(engine, token)? else { return Ok(Answer::inactive()) };
+fn json(answer: &Answer<'_>) -> Result<String, InternalError> {
+    serde_json::to_string(answer).map_err(|_| InternalError::Unwritable("introspection answer"))
+}
+
+/// What is said about an access token; `None`: that it is not active.
+async fn access_token(engine: &Engine, token: &str, caller: &ClientId) -> Result<Option<String>, InternalError> {
+    let Some(token) = verified(engine, token)? else { return Ok(None) };
+    let claims = &token.claims;
     let servers = engine.snapshots.resource_servers()?;
     let audience: Vec<_> =
         claims.aud.iter().filter_map(|audience| servers.by_audience(audience)).map(AsRef::as_ref).collect();
-    if !may_learn(caller, &claims, &audience) || !standing(engine, &claims, false).await?.state.is_live() {
-        return Ok(Answer::inactive());
-    }
-    Ok(Answer::access_token(claims))
+    let is_live = may_learn(caller, claims, &audience) && standing(engine, claims, false).await?.state.is_live();
+    Ok(is_live.then(|| token.live_answer.clone()))
 }
 
-async fn refresh_token(engine: &Engine, token: &str, caller: &ClientId) -> Result<Answer, InternalError> {
+/// What is said about a refresh token; `None`: that it is not active.
+async fn refresh_token(engine: &Engine, token: &str, caller: &ClientId) -> Result<Option<String>, InternalError> {
     let now = engine.clock.now();
     let keyring = engine.snapshots.keyring()?;
     let Some((position, _)) = crypto::open(&keyring, PositionKind::RefreshToken, token, now) else {
-        return Ok(Answer::inactive());
+        return Ok(None);
     };
     let grant = store::grants::find(engine.store.pool(), position.grant, now).await?;
     let live = grant.filter(|grant| {
         grant.details.client_id == *caller && grant.generation == position.generation && end_of(grant, now).is_none()
     });
-    Ok(live.map_or_else(Answer::inactive, |grant| Answer::refresh_token(&engine.policy.issuer, &grant)))
+    live.map(|grant| json(&Answer::refresh_token(&engine.policy.issuer, &grant))).transpose()
 }
 
 /// Whether an access token is ours, unexpired, and nothing in the database speaks against it. `None`: it is of no use.
 ///
 /// # Errors
 /// The database.
-pub async fn check_access_token(engine: &Engine, token: &str) -> Result<Option<Arc<AccessTokenClaims>>, InternalError> {
-    let Some(claims) = verified(engine, token)? else { return Ok(None) };
-    Ok(standing(engine, &claims, false).await?.state.is_live().then_some(claims))
+pub async fn check_access_token(engine: &Engine, token: &str) -> Result<Option<Arc<VerifiedToken>>, InternalError> {
+    let Some(token) = verified(engine, token)? else { return Ok(None) };
+    Ok(standing(engine, &token.claims, false).await?.state.is_live().then_some(token))
 }
 
 /// As [`check_access_token`], with the person behind the token, in the same round trip.
@@ -70,13 +79,13 @@ pub async fn check_access_token(engine: &Engine, token: &str) -> Result<Option<A
 pub async fn check_person_token(
     engine: &Engine,
     token: &str,
-) -> Result<Option<(Arc<AccessTokenClaims>, Option<User>)>, InternalError> {
-    let Some(claims) = verified(engine, token)? else { return Ok(None) };
-    let TokenStanding { state, person } = standing(engine, &claims, true).await?;
-    Ok(state.is_live().then_some((claims, person)))
+) -> Result<Option<(Arc<VerifiedToken>, Option<User>)>, InternalError> {
+    let Some(token) = verified(engine, token)? else { return Ok(None) };
+    let TokenStanding { state, person } = standing(engine, &token.claims, true).await?;
+    Ok(state.is_live().then_some((token, person)))
 }
 
-fn verified(engine: &Engine, token: &str) -> Result<Option<Arc<AccessTokenClaims>>, InternalError> {
+fn verified(engine: &Engine, token: &str) -> Result<Option<Arc<VerifiedToken>>, InternalError> {
     let keyring = engine.snapshots.keyring()?;
     Ok(engine.verified_tokens.verify(&keyring, token, &engine.policy.issuer, engine.clock.now()))
 }

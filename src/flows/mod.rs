@@ -30,7 +30,7 @@ use crate::store::{self, Store, StoreError, Tx};
 
 pub use error::{FlowError, InternalError};
 pub use snapshot::Snapshots;
-pub use verified::VerifiedTokens;
+pub use verified::{VerifiedToken, VerifiedTokens};
 
 /// Everything that a use case needs; one for each process, shared by all requests.
 pub struct Engine {

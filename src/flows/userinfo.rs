@@ -15,7 +15,8 @@ use super::{Engine, FlowError};
 pub async fn userinfo(engine: &Engine, token: &str) -> Result<Map<String, Value>, FlowError> {
     let invalid =
         || OAuthError::new(ErrorCode::InvalidToken, "The access token is not valid here, has expired or was revoked.");
-    let (claims, person) = check_person_token(engine, token).await?.ok_or_else(invalid)?;
+    let (token, person) = check_person_token(engine, token).await?.ok_or_else(invalid)?;
+    let claims = &token.claims;
     // RFC 9068 §4: a token for an API is not for us, and the other way round.
     if !claims.aud.contains(&engine.policy.issuer) {
         return Err(invalid().into());

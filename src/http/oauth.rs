@@ -35,7 +35,9 @@ pub(super) async fn token(
 /// RFC 7662 §2.
 pub(super) async fn introspect(State(public): State<Public>, form: OAuthForm) -> Response {
     match flows::introspect::introspect(&public.engine, form.authorization.as_deref(), &form.params).await {
-        Ok(answer) => json_no_store(StatusCode::OK, &answer),
+        Ok(json) => {
+            ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], json).into_response()
+        }
         Err(error) => errors::flow_json(error),
     }
 }

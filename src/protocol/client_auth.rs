@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::domain::{Client, ClientAuthMethod, ClientId, Secret};
 
 use super::error::{ErrorCode, OAuthError};
-use super::params::Params;
+use super::params::{Params, is_plain};
 
 /// What a request says about its client, not yet believed.
 pub struct PresentedClient {
@@ -98,7 +98,7 @@ fn parse_basic(header: &str) -> Result<(String, Secret), OAuthError> {
 
 fn form_decode(text: &str) -> Option<String> {
     // As a lone name without `=`, so `&` and `=` must not occur bare; both are encoded by a proper client.
-    if text.contains(['&', '=']) {
+    if is_plain(text) || text.contains(['&', '=']) {
         return Some(text.to_owned());
     }
     let decoded =

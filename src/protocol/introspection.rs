@@ -1,7 +1,5 @@
 //! What a caller may learn about a token (RFC 7662 §2.2, §4).
 
-use std::sync::Arc;
-
 use serde::Serialize;
 
 use crate::domain::{ClientId, Grant, ResourceServer, Scope};
@@ -11,7 +9,7 @@ use super::claims::{AccessTokenClaims, numeric_date};
 /// The answer. An inactive token answers `{"active":false}` and nothing more, whatever the reason.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub enum Answer {
+pub enum Answer<'a> {
     /// Unknown, expired, revoked, or none of the caller's business: the same bytes for all.
     Inactive {
         /// Always false.
@@ -25,7 +23,7 @@ pub enum Answer {
         token_type: &'static str,
         /// All that the token says.
         #[serde(flatten)]
-        claims: Arc<AccessTokenClaims>,
+        claims: &'a AccessTokenClaims,
     },
     /// A live refresh token, shown to its own client only.
     RefreshToken {
@@ -46,7 +44,7 @@ pub enum Answer {
     },
 }
 
-impl Answer {
+impl<'a> Answer<'a> {
     /// The one negative answer.
     #[must_use]
     pub fn inactive() -> Self {
@@ -55,7 +53,7 @@ impl Answer {
 
     /// The answer for a live access token.
     #[must_use]
-    pub fn access_token(claims: Arc<AccessTokenClaims>) -> Self {
+    pub fn access_token(claims: &'a AccessTokenClaims) -> Self {
         Self::AccessToken { active: true, token_type: "Bearer", claims }
     }
 
@@ -71,12 +69,6 @@ impl Answer {
             scope: grant.details.scope.clone(),
             exp: numeric_date(grant.idle_expires_at),
         }
-    }
-
-    /// Whether it says that the token is live.
-    #[must_use]
-    pub fn is_active(&self) -> bool {
-        !matches!(self, Self::Inactive { .. })
     }
 }
 

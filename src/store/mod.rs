@@ -119,8 +119,11 @@ pub struct StoreOptions {
     pub statement_timeout: Duration,
 }
 
-/// Statements of one kind that may be in flight at once: one or two with many questions beat many with one.
-const FLUSHERS: usize = 2;
+/// Statements that read the state of access tokens and may be in flight at once. With one the processes take turns and each waits for the
+/// other; more than three gained nothing (docs/performance.md).
+const READERS: usize = 3;
+/// Statements that rotate refresh tokens: while one waits for the disk, the next one's work gathers. Two made smaller ones and more commits.
+const WRITERS: usize = 1;
 /// Connections that hear of changes and read what changed, beside those of the pool.
 const LISTENING: u32 = 2;
 /// PostgreSQL ends a statement in time; when it does not even say so within this, it is gone.
@@ -169,11 +172,11 @@ impl Store {
         let (readers, writers) = (kept.clone(), kept.clone());
         let limit = options.acquire_timeout.saturating_add(longest);
         Ok(Self {
-            standings: Batcher::start(FLUSHERS, move |questions| {
-                within(limit, tokens::standings(readers.clone(), questions))
+            standings: Batcher::start(READERS, move |questions| {
+                within(limit, Box::pin(tokens::standings(readers.clone(), questions)))
             }),
-            rotations: Batcher::start(FLUSHERS, move |questions| {
-                within(limit, grants::rotations(writers.clone(), questions))
+            rotations: Batcher::start(WRITERS, move |questions| {
+                within(limit, Box::pin(grants::rotations(writers.clone(), questions)))
             }),
             kept,
             pool,

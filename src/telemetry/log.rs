@@ -289,13 +289,11 @@ mod tests {
         }
         assert_eq!(queue.lines().len(), MOST_WAITING);
         queue.lines().clear();
-        for number in 0..1000 {
-            queue.push(format!("{number}\n").as_bytes());
-        }
+        let expected: Vec<String> = (0..1000).map(|number| format!("{number}\n")).collect();
+        expected.iter().for_each(|line| queue.push(line.as_bytes()));
         queue.close();
         let mut out = Vec::new();
         queue.write_to(&mut out);
-        let expected: String = (0..1000).map(|number| format!("{number}\n")).collect();
-        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        assert_eq!(String::from_utf8(out).unwrap(), expected.concat());
     }
 }

@@ -11,7 +11,7 @@ use keystead::crypto::{HashParams, KeyEncryptionKeys, PasswordPool, Random};
 use keystead::domain::{Clock, RefreshPolicy, SecretBytes, Timestamp};
 use keystead::flows::{Engine, Policy, SharedEngine, Snapshots, VerifiedTokens};
 use keystead::http::{HttpOptions, Site, admin_site, public_site};
-use keystead::jobs;
+use keystead::{jobs, telemetry};
 use time::Duration as Span;
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
@@ -144,6 +144,8 @@ impl TestApp {
         encryption_keys: KeyEncryptionKeys,
         change: impl FnOnce(&mut Policy),
     ) -> Self {
+        // Handles on metrics are looked up once for the whole process.
+        telemetry::start_metrics().expect("metrics");
         let mut policy = policy();
         change(&mut policy);
         let engine = cold_engine(&database_url, clock.clone(), encryption_keys, policy);

@@ -54,7 +54,9 @@ pub async fn sign_in(scene: &mut Scene) -> String {
     assert_eq!(scene.browser.submit(&scene.app, &page, "/login", &wrong).await.status, 401);
     let consent = scene.browser.sign_in(&scene.app, &page, EMAIL).await;
     let request = consent.hidden("request");
-    for damaged in [format!("/consent?request=A{}", &request[1..]), format!("/login?request={request}&request=x")] {
+    let other = if request.starts_with('A') { "B" } else { "A" };
+    for damaged in [format!("/consent?request={other}{}", &request[1..]), format!("/login?request={request}&request=x")]
+    {
         assert_eq!(scene.browser.get(&scene.app, &damaged).await.status, 400);
     }
     let stranger =
