@@ -290,7 +290,9 @@ mod tests {
         assert_eq!(queue.lines().len(), MOST_WAITING);
         queue.lines().clear();
         let expected: Vec<String> = (0..1000).map(|number| format!("{number}\n")).collect();
-        expected.iter().for_each(|line| queue.push(line.as_bytes()));
+        for line in &expected {
+            queue.push(line.as_bytes());
+        }
         queue.close();
         let mut out = Vec::new();
         queue.write_to(&mut out);
