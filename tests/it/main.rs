@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![expect(clippy::pedantic, reason = "in a story of forty lines, brevity is clearer")]
 
+mod budget;
 mod commands;
 mod connections;
 mod jobs;
