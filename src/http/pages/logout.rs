@@ -14,7 +14,10 @@ use crate::protocol::logout::AfterLogout;
 use crate::protocol::params::Params;
 
 use super::views::{LogoutConfirm, LogoutRefused, SignedOut};
-use super::{BrowserParams, END_SESSION, PLAIN, Policy, again_by_get, internal, render, see_other, stale_form};
+use super::{
+    BrowserParams, END_SESSION, PLAIN, Policy, again_by_get, came_without_session, internal, render, see_other,
+    stale_form,
+};
 use crate::http::{Public, cookies};
 
 /// RP-Initiated Logout §2, by GET and by POST.
@@ -27,9 +30,11 @@ pub(in crate::http) async fn end_session(
 ) -> Response {
     let browser = cookies::browser(&public.engine, &headers);
     let outcome = logout::begin(&public.engine, &params, &browser).await;
-    let again =
-        again_by_get(&method, END_SESSION, &params, &browser).filter(|_| matches!(outcome, Ok(Logout::Done(_))));
-    again.unwrap_or_else(|| answer(&public.engine, outcome, &browser, &origin))
+    if came_without_session(&method, &browser) && matches!(outcome, Ok(Logout::Done(_))) {
+        // Where that is too long the person's own way out shows whether there is a session.
+        return again_by_get(END_SESSION, &params).unwrap_or_else(|| see_other("/logout"));
+    }
+    answer(&public.engine, outcome, &browser, &origin)
 }
 
 /// The person's own way out: as a logout without an application.

@@ -105,12 +105,14 @@ fn see_other(location: &str) -> Response {
 /// Proxies commonly take no longer request line than 8 KiB.
 const LONGEST_ADDRESS: usize = 6000;
 
-/// Where a posted request goes on. A form that another site posted comes without our cookies (SameSite=Lax), but the same request by
-/// GET brings them; so nobody is taken for signed out because the application chose POST. `None`: answer it as it is.
-fn again_by_get(method: &Method, path: &str, params: &Params, browser: &Browser) -> Option<Response> {
-    if *method != Method::POST || browser.session.is_some() {
-        return None;
-    }
+/// Whether a form may have come without our cookies because another site posted it (SameSite=Lax). The same request by GET brings them; so
+/// nobody is taken for signed out because the application chose POST.
+fn came_without_session(method: &Method, browser: &Browser) -> bool {
+    *method == Method::POST && browser.session.is_none()
+}
+
+/// The way to the same request by GET, if its address is not too long.
+fn again_by_get(path: &str, params: &Params) -> Option<Response> {
     let address = append_params(path, &params.pairs());
     (address.len() <= LONGEST_ADDRESS).then(|| see_other(&address))
 }

@@ -18,7 +18,10 @@ use crate::protocol::params::Params;
 use crate::telemetry;
 
 use super::views::{ClientView, Consent, Login, ScopeView, SignedIn};
-use super::{AUTHORIZE, BrowserParams, PLAIN, Policy, again_by_get, internal, render, see_other, stale_form, stopped};
+use super::{
+    AUTHORIZE, BrowserParams, PLAIN, Policy, again_by_get, came_without_session, internal, render, see_other,
+    stale_form, stopped,
+};
 use crate::http::{Public, cookies};
 
 /// RFC 6749 §3.1, by GET and by POST.
@@ -32,7 +35,8 @@ pub(in crate::http) async fn authorize(
     let browser = cookies::browser(&public.engine, &headers);
     // Where a page comes next, its GET brings the cookies; only a silent request would be answered without them.
     if params.one("prompt").is_ok_and(|prompt| prompt == Some("none"))
-        && let Some(again) = again_by_get(&method, AUTHORIZE, &params, &browser)
+        && came_without_session(&method, &browser)
+        && let Some(again) = again_by_get(AUTHORIZE, &params)
     {
         return again;
     }

@@ -87,6 +87,19 @@ async fn protocol_46_a_form_that_the_application_posts_ends_the_session_on_the_s
 }
 
 #[tokio::test]
+async fn nobody_is_told_to_be_signed_out_because_a_posted_form_was_too_long_for_an_address() {
+    let (app, rp, mut browser, tokens) = scene().await;
+    let long = "x".repeat(7000);
+    let params = [("id_token_hint", tokens.text("id_token")), ("post_logout_redirect_uri", BYE), ("unknown", &long)];
+    let answer = browser.post_from_elsewhere(&app, "/oauth2/end_session", &params).await;
+    let page = browser.follow(&app, answer).await;
+    assert!(page.status == 200 && !page.body.contains("You are signed out"), "{}", page.body);
+    assert!(!is_over(&app, &rp, &browser).await);
+    browser.submit(&app, &page, "/logout", &[]).await;
+    assert!(is_over(&app, &rp, &browser).await);
+}
+
+#[tokio::test]
 async fn protocol_47_a_hint_that_is_missing_or_forged_leads_nowhere() {
     let (app, rp, mut browser, tokens) = scene().await;
     let hint = tokens.text("id_token");
