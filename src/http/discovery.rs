@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
 
 use crate::domain::Timestamp;
 use crate::flows::InternalError;
@@ -14,10 +14,23 @@ use crate::flows::InternalError;
 use super::{Public, errors};
 
 /// The bytes that are being served.
-#[derive(Default)]
 pub(super) struct Documents {
+    /// `Cache-Control` of both.
+    cache_control: HeaderValue,
     configuration: ArcSwapOption<Made>,
     jwks: ArcSwapOption<Made>,
+}
+
+impl Documents {
+    /// Nothing is made yet; caches may keep what will be for this many seconds.
+    pub(super) fn new(max_age: i64) -> Self {
+        let cache_control = HeaderValue::from_str(&format!("public, max-age={max_age}"));
+        Self {
+            cache_control: cache_control.unwrap_or(HeaderValue::from_static("no-cache")),
+            configuration: ArcSwapOption::empty(),
+            jwks: ArcSwapOption::empty(),
+        }
+    }
 }
 
 struct Made {
@@ -47,13 +60,19 @@ fn bytes<T: Send + Sync + 'static>(
     bytes
 }
 
-fn cacheable(bytes: Bytes, max_age: i64) -> Response {
-    let mut response = bytes.into_response();
-    let headers = response.headers_mut();
+/// Headers of an answer, these and those that every answer gets: a map that grows on the way is built twice.
+const HEADERS: usize = 10;
+
+fn answer(public: &Public, made: Result<Bytes, InternalError>) -> Response {
+    let bytes = match made {
+        Ok(bytes) => bytes,
+        Err(error) => return errors::oauth_json(&errors::conceal(&error)),
+    };
+    let mut headers = HeaderMap::with_capacity(HEADERS);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if let Ok(value) = HeaderValue::from_str(&format!("public, max-age={max_age}")) {
-        headers.insert(header::CACHE_CONTROL, value);
-    }
+    headers.insert(header::CACHE_CONTROL, public.documents.cache_control.clone());
+    let mut response = Response::new(Body::from(bytes));
+    *response.headers_mut() = headers;
     response
 }
 
@@ -65,7 +84,7 @@ pub(super) async fn configuration(State(public): State<Public>) -> Response {
             (engine.discovery_document(servers), None)
         })
     });
-    answer(made, engine.policy.jwks_max_age.whole_seconds())
+    answer(&public, made)
 }
 
 /// RFC 7517 §5: the public keys, pending ones too, so that nobody meets a signature of an unknown key.
@@ -77,12 +96,5 @@ pub(super) async fn jwks(State(public): State<Public>) -> Response {
             (engine.jwks_document(keyring), engine.next_key_change(keyring))
         })
     });
-    answer(made, engine.policy.jwks_max_age.whole_seconds())
-}
-
-fn answer(made: Result<Bytes, InternalError>, max_age: i64) -> Response {
-    match made {
-        Ok(bytes) => cacheable(bytes, max_age),
-        Err(error) => errors::oauth_json(&errors::conceal(&error)),
-    }
+    answer(&public, made)
 }

@@ -56,8 +56,8 @@ pub struct Public {
 pub fn public_site(engine: SharedEngine, options: &HttpOptions) -> Site {
     let per_minute = NonZeroU32::new(options.sign_ins_per_source_per_minute).unwrap_or(NonZeroU32::MIN);
     let state = Public {
+        documents: Arc::new(discovery::Documents::new(engine.policy.jwks_max_age.whole_seconds())),
         engine,
-        documents: Arc::default(),
         sign_in_limit: Arc::new(DefaultKeyedRateLimiter::keyed(Quota::per_minute(per_minute))),
         demo: options.demo,
     };
