@@ -10,8 +10,8 @@ use crate::domain::{Kid, Timestamp};
 use crate::protocol::claims::{ACCESS_TOKEN_TYPE, AccessTokenClaims};
 use crate::protocol::introspection::Answer;
 
-/// Some ten megabytes when full. The least used ones make way.
-const MOST: usize = 10_000;
+/// Some five megabytes when full. The least used ones make way.
+const MOST: usize = 4_096;
 
 /// Tokens by the SHA-256 of the whole text, so that a token with another signature is another token.
 pub struct VerifiedTokens(Cache<[u8; 32], Arc<VerifiedToken>>);
