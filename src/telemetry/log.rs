@@ -147,7 +147,7 @@ impl Write for Queue {
     }
 }
 
-/// Writes events as JSON objects. The formatter of tracing-subscriber takes five times as long, which was a tenth of a short request.
+/// Writes events as JSON objects. The formatter of tracing-subscriber took a sixth of the instructions of a short request.
 struct JsonLines(Queue);
 
 impl<S: Subscriber> Layer<S> for JsonLines {
