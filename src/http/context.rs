@@ -24,7 +24,7 @@ pub(super) fn new_correlation_id() -> String {
     id = (id ^ (id >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     id = (id ^ (id >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     id ^= id >> 31;
-    (0..16).rev().map(|digit| char::from(b"0123456789abcdef"[(id >> (digit * 4)) as usize & 15])).collect()
+    format!("{id:016x}")
 }
 
 /// The address that a request came from. `X-Forwarded-For` counts only as far as trusted proxies wrote it: from the right, the first
