@@ -50,6 +50,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
             }
         }
     }
+    // A database that does not answer has failed a check above.
     if let Ok(lead) = engine.store.clock_lead(engine.clock.now()).await {
         match clock_problem(lead.whole_seconds()) {
             None => super::say("ok    clock"),

@@ -34,7 +34,7 @@ pub async fn introspect(engine: &Engine, authorization: Option<&str>, params: &P
     }
 }
 
-fn json(answer: &Answer<'_>) -> Result<String, InternalError> {
+pub(super) fn json(answer: &Answer<'_>) -> Result<String, InternalError> {
     serde_json::to_string(answer).map_err(|_| InternalError::Unwritable("introspection answer"))
 }
 
@@ -87,7 +87,7 @@ pub async fn check_person_token(
 
 fn verified(engine: &Engine, token: &str) -> Result<Option<Arc<VerifiedToken>>, InternalError> {
     let keyring = engine.snapshots.keyring()?;
-    Ok(engine.verified_tokens.verify(&keyring, token, &engine.policy.issuer, engine.clock.now()))
+    engine.verified_tokens.verify(&keyring, token, &engine.policy.issuer, engine.clock.now())
 }
 
 async fn standing(engine: &Engine, claims: &AccessTokenClaims, with_person: bool) -> Result<TokenStanding, StoreError> {

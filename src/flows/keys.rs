@@ -120,6 +120,8 @@ impl Engine {
         if let (None, Some(waiting)) = (in_state(KeyState::Active).next(), first) {
             tracing::warn!(kid = %waiting.kid, "the clock is behind every key of this algorithm; this one signs from now on");
             store::keys::activate_now(tx.conn(), waiting.kid, at_once(now)).await?;
+            let activated = KeyRecord { activates_at: at_once(now), ..waiting.clone() };
+            self.audit(tx, &event("key.activated", &activated, &Actor::System), &Origin::default()).await?;
         }
         Ok(())
     }

@@ -57,7 +57,7 @@ async fn revoke_family(
 async fn revoke_access_token(engine: &Engine, token: &str, client_id: &ClientId) -> Result<(), InternalError> {
     let keyring = engine.snapshots.keyring()?;
     let now = engine.clock.now();
-    let verified = engine.verified_tokens.verify(&keyring, token, &engine.policy.issuer, now);
+    let verified = engine.verified_tokens.verify(&keyring, token, &engine.policy.issuer, now)?;
     let Some(token) = verified.filter(|token| token.claims.client_id == client_id.as_str()) else { return Ok(()) };
     let claims = &token.claims;
     let expires_at = Timestamp::from_unix_timestamp(claims.exp).unwrap_or(now);

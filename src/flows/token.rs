@@ -44,7 +44,7 @@ pub async fn exchange(
     let exchange = Exchange { engine, client: &client, request: &request, origin, now };
     let (grant, target) = match &request.grant {
         PresentedGrant::AuthorizationCode { code, redirect_uri, code_verifier } => {
-            // Boxed, so that the other grants do not carry these futures, some 16 KiB, from place to place.
+            // Boxed, so that the other grants do not carry these large futures from place to place.
             Box::pin(exchange.redeem(code, redirect_uri.as_deref(), code_verifier.as_ref())).await?
         }
         PresentedGrant::RefreshToken { refresh_token } => Box::pin(exchange.refresh(refresh_token)).await?,

@@ -10,6 +10,9 @@ use crate::domain::{Kid, Timestamp};
 use crate::protocol::claims::{ACCESS_TOKEN_TYPE, AccessTokenClaims};
 use crate::protocol::introspection::Answer;
 
+use super::InternalError;
+use super::introspect::json;
+
 /// Some five megabytes when full. The least used ones make way.
 const MOST: usize = 4_096;
 
@@ -33,17 +36,26 @@ impl Default for VerifiedTokens {
 
 impl VerifiedTokens {
     /// The token, if we signed it, its key is accepted and it has not expired.
-    #[must_use]
-    pub fn verify(&self, keyring: &Keyring, token: &str, issuer: &str, now: Timestamp) -> Option<Arc<VerifiedToken>> {
+    ///
+    /// # Errors
+    /// Claims that have no JSON form: a defect.
+    pub fn verify(
+        &self,
+        keyring: &Keyring,
+        token: &str,
+        issuer: &str,
+        now: Timestamp,
+    ) -> Result<Option<Arc<VerifiedToken>>, InternalError> {
         let digest = crypto::sha256(token.as_bytes());
         if let Some(seen) = self.0.get(&digest) {
-            return (keyring.accepts(seen.kid, now) && now.unix_timestamp() < seen.claims.exp).then_some(seen);
+            return Ok((keyring.accepts(seen.kid, now) && now.unix_timestamp() < seen.claims.exp).then_some(seen));
         }
         let verified = crypto::verify(keyring, token, &[ACCESS_TOKEN_TYPE], issuer, now, Expiry::Enforce);
-        let (kid, claims) = verified.ok()?;
-        let live_answer = serde_json::to_string(&Answer::access_token(&claims)).ok()?;
+        // Why a token is refused is nobody's business.
+        let Ok((kid, claims)) = verified else { return Ok(None) };
+        let live_answer = json(&Answer::access_token(&claims))?;
         let token = Arc::new(VerifiedToken { kid, claims, live_answer });
         self.0.insert(digest, Arc::clone(&token));
-        Some(token)
+        Ok(Some(token))
     }
 }

@@ -1,6 +1,5 @@
 //! A listener's answer to every request: its routes, and around them correlation id, source address, deadline, CORS, metrics, one log
-//! event, common headers. One plain function instead of layers: axum clones and boxes each layer for each request, which took longer
-//! than all else that a short request needs.
+//! event, common headers. One plain function instead of layers, because axum clones and boxes each layer for each request.
 
 use std::any::Any;
 use std::collections::HashMap;

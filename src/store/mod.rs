@@ -120,7 +120,7 @@ pub struct StoreOptions {
 }
 
 /// Statements that read the state of access tokens and may be in flight at once. With one the processes take turns and each waits for the
-/// other; more than three gained nothing (docs/performance.md).
+/// other; more than three gained nothing.
 const READERS: usize = 3;
 /// Statements that rotate refresh tokens: while one waits for the disk, the next one's work gathers. Two made smaller ones and more commits.
 const WRITERS: usize = 1;

@@ -30,7 +30,7 @@ pub(super) fn dropped_lines() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }
 
-/// Writes the log until it is dropped; then what still waits is written.
+/// Writes the log until it is dropped; then what still waits is written, and later lines are written at once.
 pub struct LogWriter {
     queue: Queue,
     thread: JoinHandle<()>,
@@ -93,6 +93,12 @@ impl Queue {
 
     fn push(&self, line: &[u8]) {
         let mut lines = self.lines();
+        if self.0.closed.load(Ordering::Relaxed) {
+            drop(lines);
+            // What is told on the way out nobody waits for, and there is nobody left to tell when it cannot be written.
+            let _ = io::stderr().write_all(line);
+            return;
+        }
         if lines.len() + line.len() > MOST_WAITING {
             DROPPED.fetch_add(1, Ordering::Relaxed);
             return;
@@ -128,7 +134,8 @@ impl Queue {
             }
             if out.write_all(&taken).is_err() {
                 // Whoever read it has gone; there is nobody to tell.
-                DROPPED.fetch_add(1, Ordering::Relaxed);
+                let lines = taken.split_inclusive(|byte| *byte == b'\n').count();
+                DROPPED.fetch_add(u64::try_from(lines).unwrap_or(u64::MAX), Ordering::Relaxed);
             }
             taken.clear();
         }
@@ -278,6 +285,28 @@ mod tests {
         let shows = |target, level| filter.would_enable(target, &level);
         assert!(!shows("h2::server", tracing::Level::INFO) && shows("h2::server", tracing::Level::WARN));
         assert!(shows("sqlx", tracing::Level::TRACE) && !shows("keystead::http::site", tracing::Level::INFO));
+    }
+
+    #[test]
+    fn lines_that_cannot_be_written_are_counted_one_by_one() {
+        struct Broken;
+        impl Write for Broken {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let queue = Queue::default();
+        queue.push(b"one\n");
+        queue.push(b"two\n");
+        queue.close();
+        let before = dropped_lines();
+        queue.write_to(Broken);
+        assert!(dropped_lines() >= before + 2);
+        queue.push(b"a line after the end of the log, written at once\n");
+        assert!(queue.lines().is_empty(), "nobody would take it any more");
     }
 
     #[test]

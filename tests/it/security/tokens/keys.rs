@@ -247,6 +247,8 @@ async fn a_clock_set_back_behind_the_making_of_the_keys_stops_nobody() {
     assert!(app.engine.snapshots.keyring().unwrap().mac_kid(app.clock.now()).is_none(), "none is active yet");
     app.engine.maintain_keys().await.unwrap();
     assert_eq!(Es256::of(&app).kid, kid, "of two that wait, the one that everybody may know signs");
+    app.engine.maintain_keys().await.unwrap();
+    assert_eq!(app.events("key.activated").await, 5, "one of each kind, once");
     let service = app.service().await;
     let answer = app.post_as("/oauth2/token", service.pair(), &[("grant_type", "client_credentials")]).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
