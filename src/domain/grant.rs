@@ -99,30 +99,3 @@ impl Grant {
         self.details.scope.contains("offline_access")
     }
 }
-
-/// The live state behind an access token, read at every introspection and userinfo call and never cached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "five independent facts from five tables, judged together in one pure function"
-)]
-pub struct TokenState {
-    /// This very token was revoked.
-    pub token_revoked: bool,
-    /// The client is gone or disabled.
-    pub client_off: bool,
-    /// The token names a grant and that grant is gone, ended or expired.
-    pub grant_over: bool,
-    /// The account is gone or locked.
-    pub user_off: bool,
-    /// The browser session is over and the grant was not for offline use.
-    pub session_over: bool,
-}
-
-impl TokenState {
-    /// Whether nothing speaks against the token.
-    #[must_use]
-    pub fn is_live(self) -> bool {
-        self == Self::default()
-    }
-}

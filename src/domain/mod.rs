@@ -20,7 +20,7 @@ pub use client::{
     ApplicationType, Client, ClientAuthMethod, ClientMetadata, ClientSecret, GrantType, MetadataProblem, RefreshPolicy,
 };
 pub use clock::{Clock, Timestamp};
-pub use grant::{Grant, GrantDetails, GrantEnd, Position, TokenState};
+pub use grant::{Grant, GrantDetails, GrantEnd, Position};
 pub use ids::{ClientId, GrantId, Kid, RequestId, ResourceServerId, SecretId, SessionId, UserId};
 pub use key::{KeyAlgorithm, KeyRecord, KeyState, SigningAlgorithm};
 pub use redirect_uri::{RedirectUri, RedirectUriProblem};

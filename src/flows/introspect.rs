@@ -8,7 +8,7 @@ use crate::protocol::claims::{AccessTokenClaims, grant_of};
 use crate::protocol::introspection::{Answer, may_learn};
 use crate::protocol::params::Params;
 use crate::protocol::refresh::end_of;
-use crate::store::{self, StoreError, TokenQuestion, TokenStanding};
+use crate::store::{StoreError, TokenHolder, TokenQuestion, TokenStanding};
 use crate::telemetry;
 
 use super::client_auth::authenticate_confidential;
@@ -45,7 +45,7 @@ async fn access_token(engine: &Engine, token: &str, caller: &ClientId) -> Result
     let servers = engine.snapshots.resource_servers()?;
     let audience: Vec<_> =
         claims.aud.iter().filter_map(|audience| servers.by_audience(audience)).map(AsRef::as_ref).collect();
-    let is_live = may_learn(caller, claims, &audience) && standing(engine, claims, false).await?.state.is_live();
+    let is_live = may_learn(caller, claims, &audience) && standing(engine, claims, false).await?.is_live;
     Ok(is_live.then(|| token.live_answer.clone()))
 }
 
@@ -56,7 +56,7 @@ async fn refresh_token(engine: &Engine, token: &str, caller: &ClientId) -> Resul
     let Some((position, _)) = crypto::open(&keyring, PositionKind::RefreshToken, token, now) else {
         return Ok(None);
     };
-    let grant = store::grants::find(engine.store.pool(), position.grant, now).await?;
+    let grant = engine.store.grant(position.grant, now).await?;
     let live = grant.filter(|grant| {
         grant.details.client_id == *caller && grant.generation == position.generation && end_of(grant, now).is_none()
     });
@@ -69,7 +69,7 @@ async fn refresh_token(engine: &Engine, token: &str, caller: &ClientId) -> Resul
 /// The database.
 pub async fn check_access_token(engine: &Engine, token: &str) -> Result<Option<Arc<VerifiedToken>>, InternalError> {
     let Some(token) = verified(engine, token)? else { return Ok(None) };
-    Ok(standing(engine, &token.claims, false).await?.state.is_live().then_some(token))
+    Ok(standing(engine, &token.claims, false).await?.is_live.then_some(token))
 }
 
 /// As [`check_access_token`], with the person behind the token, in the same round trip.
@@ -81,8 +81,8 @@ pub async fn check_person_token(
     token: &str,
 ) -> Result<Option<(Arc<VerifiedToken>, Option<User>)>, InternalError> {
     let Some(token) = verified(engine, token)? else { return Ok(None) };
-    let TokenStanding { state, person } = standing(engine, &token.claims, true).await?;
-    Ok(state.is_live().then_some((token, person)))
+    let TokenStanding { is_live, person } = standing(engine, &token.claims, true).await?;
+    Ok(is_live.then_some((token, person)))
 }
 
 fn verified(engine: &Engine, token: &str) -> Result<Option<Arc<VerifiedToken>>, InternalError> {
@@ -91,11 +91,13 @@ fn verified(engine: &Engine, token: &str) -> Result<Option<Arc<VerifiedToken>>, 
 }
 
 async fn standing(engine: &Engine, claims: &AccessTokenClaims, with_person: bool) -> Result<TokenStanding, StoreError> {
+    let since = Timestamp::from_unix_timestamp(claims.iat).unwrap_or(Timestamp::UNIX_EPOCH);
     let question = TokenQuestion {
         jti: claims.jti.clone(),
-        client_id: claims.client_id.clone(),
-        grant: grant_of(&claims.jti),
-        issued_at: Timestamp::from_unix_timestamp(claims.iat).unwrap_or(Timestamp::UNIX_EPOCH),
+        holder: match grant_of(&claims.jti) {
+            Some(grant) => TokenHolder::Grant(grant),
+            None => TokenHolder::Client(claims.client_id.clone(), since),
+        },
         with_person,
         now: engine.clock.now(),
     };

@@ -12,7 +12,7 @@ use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::params::Params;
 use crate::protocol::token::{PresentedGrant, TokenRequest, TokenResponse, parse};
 use crate::protocol::{authorize, code, pkce, refresh};
-use crate::store::{self, RotationQuestion, grants::Successor};
+use crate::store::{self, Redemption, RotationQuestion, grants::Successor};
 use crate::telemetry;
 
 use super::client_auth::authenticate;
@@ -137,8 +137,7 @@ impl Exchange<'_> {
         let unknown = || OAuthError::invalid_grant("unknown", "The authorization code is not valid.");
         let keyring = self.engine.snapshots.keyring()?;
         let (position, _) = crypto::open(&keyring, PositionKind::Code, code.expose(), self.now).ok_or_else(unknown)?;
-        let db = self.engine.store.pool();
-        let grant = store::grants::find(db, position.grant, self.now).await?.ok_or_else(unknown)?;
+        let grant = self.engine.store.grant(position.grant, self.now).await?.ok_or_else(unknown)?;
         let well_formed = verifier.filter(|verifier| pkce::is_verifier(verifier.expose()));
         let hashed = well_formed.map(|verifier| crypto::s256_challenge(verifier.expose()));
         let presented = code::Presented {
@@ -155,7 +154,8 @@ impl Exchange<'_> {
         // The target is judged before anything is written, so that a refused request does not use the code up.
         let target = self.target(&grant, None)?;
         let (successor, expires_at) = self.first_generation(&keyring)?;
-        if !store::grants::redeem(db, grant.id, successor, expires_at, self.now).await? {
+        let redemption = Redemption { grant: grant.id, successor, expires_at, now: self.now };
+        if !self.engine.store.redeem(redemption).await? {
             // Somebody else redeemed it between our look and our write; that is a second use like any other.
             return Err(self.end_family(&grant, GrantEnd::CodeReused).await?.into());
         }
@@ -223,7 +223,7 @@ impl Exchange<'_> {
             let sentence = format!("The scope {token} is not registered for this client.");
             return Err(OAuthError::new(ErrorCode::InvalidScope, sentence).into());
         }
-        let grant = store::grants::find(self.engine.store.pool(), position.grant, self.now).await?;
+        let grant = self.engine.store.grant(position.grant, self.now).await?;
         // What another client's token or a dead one is answered with, the guarded statement and its judge know.
         let holds =
             |grant: &Grant| grant.details.client_id == *self.client.id() && refresh::end_of(grant, self.now).is_none();

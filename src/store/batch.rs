@@ -15,9 +15,11 @@ const MOST: usize = 128;
 /// Callers that may wait; beyond that they are told at once to come back.
 const QUEUE: usize = 4096;
 
+type Caller<A> = oneshot::Sender<Result<A, StoreError>>;
+
 struct Job<Q, A> {
     question: Q,
-    answer: oneshot::Sender<Result<A, StoreError>>,
+    caller: Caller<A>,
 }
 
 /// Collects questions of one kind and answers them together. Clones share the queue.
@@ -31,12 +33,12 @@ impl<Q, A> Clone for Batcher<Q, A> {
     }
 }
 
-impl<Q: Clone + Send + 'static, A: Send + 'static> Batcher<Q, A> {
+impl<Q: Clone + Send + Sync + 'static, A: Send + 'static> Batcher<Q, A> {
     /// Starts `flushers` tasks, each with one statement in flight at most; they end when the last clone is dropped. `run` answers all
     /// questions in their order.
-    pub fn start<F, R>(flushers: usize, run: F) -> Self
+    pub fn start<F, R>(flushers: u8, run: F) -> Self
     where
-        F: Fn(Vec<Q>) -> R + Send + Sync + 'static,
+        F: Fn(Arc<[Q]>) -> R + Send + Sync + 'static,
         R: Future<Output = Result<Vec<Result<A, StoreError>>, StoreError>> + Send + 'static,
     {
         let (queue, waiting) = mpsc::channel(QUEUE);
@@ -53,8 +55,8 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> Batcher<Q, A> {
     /// # Errors
     /// [`StoreError::Overloaded`] when too many wait; otherwise what the database says about this question.
     pub async fn ask(&self, question: Q) -> Result<A, StoreError> {
-        let (answer, answered) = oneshot::channel();
-        self.queue.try_send(Job { question, answer }).map_err(|_| StoreError::Overloaded)?;
+        let (caller, answered) = oneshot::channel();
+        self.queue.try_send(Job { question, caller }).map_err(|_| StoreError::Overloaded)?;
         // A flusher that is gone took the question with it: the process is about to end.
         answered.await.map_err(|_| StoreError::Overloaded)?
     }
@@ -63,9 +65,9 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> Batcher<Q, A> {
 /// A defect that makes one statement panic costs its callers their answer, not everybody the flusher.
 async fn keep_flushing<Q, A, F, R>(waiting: Arc<Mutex<mpsc::Receiver<Job<Q, A>>>>, run: Arc<F>)
 where
-    Q: Clone + Send + 'static,
+    Q: Clone + Send + Sync + 'static,
     A: Send + 'static,
-    F: Fn(Vec<Q>) -> R + Send + Sync + 'static,
+    F: Fn(Arc<[Q]>) -> R + Send + Sync + 'static,
     R: Future<Output = Result<Vec<Result<A, StoreError>>, StoreError>> + Send + 'static,
 {
     while tokio::spawn(flush(Arc::clone(&waiting), Arc::clone(&run))).await.is_err_and(|end| end.is_panic()) {
@@ -75,9 +77,9 @@ where
 
 async fn flush<Q, A, F, R>(waiting: Arc<Mutex<mpsc::Receiver<Job<Q, A>>>>, run: Arc<F>)
 where
-    Q: Clone + Send + 'static,
+    Q: Clone + Send + Sync + 'static,
     A: Send + 'static,
-    F: Fn(Vec<Q>) -> R + Send + Sync + 'static,
+    F: Fn(Arc<[Q]>) -> R + Send + Sync + 'static,
     R: Future<Output = Result<Vec<Result<A, StoreError>>, StoreError>> + Send + 'static,
 {
     let mut jobs = Vec::with_capacity(MOST);
@@ -86,7 +88,7 @@ where
             return;
         }
         // Who went away while waiting needs no answer.
-        jobs.retain(|job: &Job<Q, A>| !job.answer.is_closed());
+        jobs.retain(|job: &Job<Q, A>| !job.caller.is_closed());
         answer(std::mem::take(&mut jobs), &*run).await;
     }
 }
@@ -109,51 +111,52 @@ async fn gather<J>(waiting: &mut mpsc::Receiver<J>, jobs: &mut Vec<J>) -> bool {
 
 async fn answer<Q, A, F, R>(jobs: Vec<Job<Q, A>>, run: &F)
 where
-    Q: Clone + Send + 'static,
+    Q: Clone + Send + Sync + 'static,
     A: Send + 'static,
-    F: Fn(Vec<Q>) -> R + Send + Sync + 'static,
+    F: Fn(Arc<[Q]>) -> R + Send + Sync + 'static,
     R: Future<Output = Result<Vec<Result<A, StoreError>>, StoreError>> + Send + 'static,
 {
     if jobs.is_empty() {
         return;
     }
-    let questions: Vec<Q> = jobs.iter().map(|job| job.question.clone()).collect();
-    match run(questions).await {
+    let (questions, callers): (Vec<Q>, Vec<Caller<A>>) = jobs.into_iter().map(|job| (job.question, job.caller)).unzip();
+    let questions: Arc<[Q]> = questions.into();
+    match run(Arc::clone(&questions)).await {
         Ok(answers) => {
-            debug_assert_eq!(answers.len(), jobs.len());
-            for (job, answer) in jobs.into_iter().zip(answers) {
+            debug_assert_eq!(answers.len(), callers.len());
+            for (caller, answer) in callers.into_iter().zip(answers) {
                 // The caller may have gone away just now.
-                let _ = job.answer.send(answer);
+                let _ = caller.send(answer);
             }
         }
-        Err(error) => share(jobs, error, run).await,
+        Err(error) => share(&questions, callers, error, run).await,
     }
 }
 
 /// A database that is away is away for all. Any other error may be about one of the questions, so each is asked again alone.
-async fn share<Q, A, F, R>(jobs: Vec<Job<Q, A>>, error: StoreError, run: &F)
+async fn share<Q, A, F, R>(questions: &[Q], callers: Vec<Caller<A>>, error: StoreError, run: &F)
 where
-    Q: Clone + Send + 'static,
+    Q: Clone + Send + Sync + 'static,
     A: Send + 'static,
-    F: Fn(Vec<Q>) -> R + Send + Sync + 'static,
+    F: Fn(Arc<[Q]>) -> R + Send + Sync + 'static,
     R: Future<Output = Result<Vec<Result<A, StoreError>>, StoreError>> + Send + 'static,
 {
     if let StoreError::Unavailable(cause) = &error {
-        for job in jobs {
-            let _ = job.answer.send(Err(StoreError::Unavailable(Arc::clone(cause))));
+        for caller in callers {
+            let _ = caller.send(Err(StoreError::Unavailable(Arc::clone(cause))));
         }
         return;
     }
-    let alone = jobs.len() == 1;
+    let alone = callers.len() == 1;
     let mut first_error = Some(error);
-    for job in jobs {
+    for (question, caller) in questions.iter().zip(callers) {
         let answer = match first_error.take_if(|_| alone) {
             Some(error) => Err(error),
-            None => run(vec![job.question])
+            None => run([question.clone()].into())
                 .await
                 .and_then(|answers| answers.into_iter().next().unwrap_or(Err(StoreError::Overloaded))),
         };
-        let _ = job.answer.send(answer);
+        let _ = caller.send(answer);
     }
 }
 
@@ -164,11 +167,11 @@ mod tests {
 
     use super::*;
 
-    fn doubled(questions: Vec<u32>) -> Result<Vec<Result<u32, StoreError>>, StoreError> {
+    fn doubled(questions: &[u32]) -> Result<Vec<Result<u32, StoreError>>, StoreError> {
         if questions.contains(&13) {
             return Err(StoreError::Constraint("thirteen".into()));
         }
-        Ok(questions.into_iter().map(|question| Ok(question * 2)).collect())
+        Ok(questions.iter().map(|question| Ok(question * 2)).collect())
     }
 
     #[tokio::test]
@@ -179,7 +182,7 @@ mod tests {
             counted.fetch_add(1, Ordering::SeqCst);
             async move {
                 tokio::time::sleep(Duration::from_millis(20)).await;
-                doubled(questions)
+                doubled(&questions)
             }
         });
         let asked = (20..120).map(|question| {
@@ -197,7 +200,7 @@ mod tests {
     async fn a_poisoned_question_harms_only_its_own_caller() {
         let batcher = Batcher::start(1, |questions| async move {
             tokio::time::sleep(Duration::from_millis(5)).await;
-            doubled(questions)
+            doubled(&questions)
         });
         let asked = (10..16).map(|question| {
             let batcher = batcher.clone();
@@ -216,7 +219,7 @@ mod tests {
     async fn a_caller_that_goes_away_harms_nobody() {
         let batcher = Batcher::start(1, |questions| async move {
             tokio::time::sleep(Duration::from_millis(5)).await;
-            doubled(questions)
+            doubled(&questions)
         });
         for _ in 0..50 {
             let leaver = batcher.clone();
@@ -231,9 +234,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_statement_that_panics_does_not_take_the_flusher_with_it() {
-        let batcher = Batcher::start(1, |questions: Vec<u32>| async move {
+        let batcher = Batcher::start(1, |questions: Arc<[u32]>| async move {
             assert!(!questions.contains(&13), "a defect");
-            doubled(questions)
+            doubled(&questions)
         });
         assert!(matches!(batcher.ask(13).await, Err(StoreError::Overloaded)));
         assert_eq!(batcher.ask(4).await.unwrap(), 8);

@@ -1,5 +1,8 @@
 //! Grants: one row a token family. Rotation and redemption are single guarded statements; the row decides every race.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use sqlx::PgExecutor;
 use time::Duration;
 use uuid::Uuid;
@@ -12,6 +15,7 @@ use crate::domain::{
 use super::StoreError;
 use super::kept::Kept;
 
+#[derive(Clone)]
 struct GrantRow {
     /// Which of several questions the row answers.
     place: i64,
@@ -122,28 +126,57 @@ pub async fn insert(
     Ok(inserted.rows_affected() == 1)
 }
 
+/// One grant that somebody wants to see.
+#[derive(Debug, Clone, Copy)]
+pub struct GrantQuestion {
+    /// Its name.
+    pub id: GrantId,
+    /// The time.
+    pub now: Timestamp,
+}
+
 /// A grant with what decides whether it holds.
 ///
 /// # Errors
-/// The database.
+/// The database, or a row that this version cannot read.
 pub async fn find(db: impl PgExecutor<'_>, id: GrantId, now: Timestamp) -> Result<Option<Grant>, StoreError> {
-    let row = sqlx::query_as!(
+    select(db, &[id.0], now).await?.pop().map(Grant::try_from).transpose()
+}
+
+/// As [`find`], for many in one statement.
+pub(super) async fn found(
+    db: Kept,
+    questions: Arc<[GrantQuestion]>,
+) -> Result<Vec<Result<Option<Grant>, StoreError>>, StoreError> {
+    let Some(now) = questions.iter().map(|q| q.now).max() else { return Ok(Vec::new()) };
+    let mut ids: Vec<Uuid> = questions.iter().map(|q| q.id.0).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut connection = db.take().await?;
+    let rows = select(&mut *connection, &ids, now).await?;
+    db.keep(connection);
+    let rows: HashMap<Uuid, GrantRow> = rows.into_iter().map(|row| (row.id, row)).collect();
+    Ok(questions.iter().map(|q| rows.get(&q.id.0).cloned().map(Grant::try_from).transpose()).collect())
+}
+
+async fn select(db: impl PgExecutor<'_>, ids: &[Uuid], now: Timestamp) -> Result<Vec<GrantRow>, StoreError> {
+    let rows = sqlx::query_as!(
         GrantRow,
         r#"SELECT 1::bigint AS "place!", g.id, g.request_id, g.client_id, g.user_id, g.session_id, g.scope, g.resources, g.auth_time, g.acr, g.amr, g.nonce,
                   g.redirect_uri, g.code_challenge, g.code_expires_at, g.expires_at, g.generation, g.mac_kid, g.rotated_at,
                   g.idle_expires_at, g.ended_at, g.end_reason, u.locked_at IS NOT NULL AS "user_locked!",
-                  NOT EXISTS (SELECT FROM sessions s WHERE s.id = g.session_id AND s.ended_at IS NULL AND s.expires_at > $2)
+                  COALESCE((SELECT s.ended_at IS NOT NULL OR s.expires_at <= $2 FROM sessions s WHERE s.id = g.session_id), true)
                       AS "session_over!"
            FROM grants g
            JOIN users u ON u.id = g.user_id
            JOIN clients c ON c.id = g.client_id AND g.created_at >= c.tokens_not_before
-           WHERE g.id = $1"#,
-        id.0,
+           WHERE g.id = ANY ($1)"#,
+        ids,
         now,
     )
-    .fetch_optional(db)
+    .fetch_all(db)
     .await?;
-    row.map(Grant::try_from).transpose()
+    Ok(rows)
 }
 
 /// Waits until nobody else changes the grant, for the rest of the transaction.
@@ -164,30 +197,52 @@ pub struct Successor {
     pub idle_lifetime: Duration,
 }
 
-/// Redeems a code: generation 0 becomes 1, for exactly one caller. Only now does the grant get its full lifetime, so that a code that
-/// nobody redeems is cleaned away soon. True: it was this call.
+/// One code that is to be redeemed.
+#[derive(Debug, Clone, Copy)]
+pub struct Redemption {
+    /// The grant that it stands for.
+    pub grant: GrantId,
+    /// What comes next.
+    pub successor: Successor,
+    /// When the grant ends at the latest. Only now does it get its full lifetime, so that a code that nobody redeems is cleaned away soon.
+    pub expires_at: Timestamp,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Redeems many codes in one statement: generation 0 becomes 1, for exactly one caller each. True: it was this one.
 ///
 /// # Errors
 /// The database.
-pub async fn redeem(
-    db: impl PgExecutor<'_>,
-    id: GrantId,
-    successor: Successor,
-    expires_at: Timestamp,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let redeemed = sqlx::query!(
-        "UPDATE grants SET generation = 1, mac_kid = $2, rotated_at = $3, idle_expires_at = LEAST($4::timestamptz, $5), expires_at = $5
-         WHERE id = $1 AND generation = 0 AND ended_at IS NULL AND code_expires_at > $3",
-        id.0,
-        &successor.mac_kid.0[..],
-        now,
-        now + successor.idle_lifetime,
-        expires_at,
+pub(super) async fn redemptions(
+    db: Kept,
+    questions: Arc<[Redemption]>,
+) -> Result<Vec<Result<bool, StoreError>>, StoreError> {
+    let mut connection = db.take().await?;
+    let places = sqlx::query_scalar!(
+        r#"UPDATE grants g
+           SET generation = 1, mac_kid = q.mac_kid, rotated_at = q.now, idle_expires_at = LEAST(q.idle_expires_at, q.expires_at),
+               expires_at = q.expires_at
+           FROM unnest($1::uuid[], $2::bytea[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[]) WITH ORDINALITY
+                    AS q (grant_id, mac_kid, now, idle_expires_at, expires_at, place)
+           WHERE g.id = q.grant_id AND g.generation = 0 AND g.ended_at IS NULL AND g.code_expires_at > q.now
+           RETURNING q.place AS "place!""#,
+        &questions.iter().map(|q| q.grant.0).collect::<Vec<_>>(),
+        &questions.iter().map(|q| &q.successor.mac_kid.0[..]).collect::<Vec<_>>() as &[&[u8]],
+        &questions.iter().map(|q| q.now).collect::<Vec<_>>(),
+        &questions.iter().map(|q| q.now + q.successor.idle_lifetime).collect::<Vec<_>>(),
+        &questions.iter().map(|q| q.expires_at).collect::<Vec<_>>(),
     )
-    .execute(db)
+    .fetch_all(&mut *connection)
     .await?;
-    Ok(redeemed.rows_affected() == 1)
+    db.keep(connection);
+    let mut answers: Vec<Result<bool, StoreError>> = questions.iter().map(|_| Ok(false)).collect();
+    for place in places {
+        if let Some(answer) = answers.get_mut(usize::try_from(place - 1).unwrap_or(usize::MAX)) {
+            *answer = Ok(true);
+        }
+    }
+    Ok(answers)
 }
 
 /// One refresh token that is to be rotated.
@@ -213,7 +268,7 @@ pub struct RotationQuestion {
 /// The database.
 pub(super) async fn rotations(
     db: Kept,
-    questions: Vec<RotationQuestion>,
+    questions: Arc<[RotationQuestion]>,
 ) -> Result<Vec<Result<Option<Grant>, StoreError>>, StoreError> {
     let scopes: Vec<String> = questions.iter().map(|q| q.scope.join(" ")).collect();
     let mut connection = db.take().await?;
@@ -230,16 +285,16 @@ pub(super) async fn rotations(
              AND g.ended_at IS NULL AND g.expires_at > q.now AND g.idle_expires_at > q.now
              AND u.id = g.user_id AND u.locked_at IS NULL
              AND c.id = g.client_id AND g.created_at >= c.tokens_not_before
-             AND ('offline_access' = ANY (g.scope) OR EXISTS (
-                 SELECT FROM sessions s WHERE s.id = g.session_id AND s.ended_at IS NULL AND s.expires_at > q.now))
+             AND ('offline_access' = ANY (g.scope)
+                  OR (SELECT s.ended_at IS NULL AND s.expires_at > q.now FROM sessions s WHERE s.id = g.session_id))
            RETURNING q.place AS "place!", g.id, g.request_id, g.client_id, g.user_id, g.session_id, g.scope, g.resources, g.auth_time,
                g.acr, g.amr, g.nonce, g.redirect_uri, g.code_challenge, g.code_expires_at, g.expires_at, g.generation, g.mac_kid,
                g.rotated_at, g.idle_expires_at, g.ended_at, g.end_reason, false AS "user_locked!", false AS "session_over!""#,
         &questions.iter().map(|q| q.position.grant.0).collect::<Vec<_>>(),
         &questions.iter().map(|q| q.position.generation).collect::<Vec<_>>(),
-        &questions.iter().map(|q| q.client_id.to_string()).collect::<Vec<_>>(),
+        &questions.iter().map(|q| q.client_id.as_str()).collect::<Vec<_>>() as &[&str],
         &scopes,
-        &questions.iter().map(|q| q.successor.mac_kid.0.to_vec()).collect::<Vec<_>>(),
+        &questions.iter().map(|q| &q.successor.mac_kid.0[..]).collect::<Vec<_>>() as &[&[u8]],
         &questions.iter().map(|q| q.now).collect::<Vec<_>>(),
         &questions.iter().map(|q| q.now + q.successor.idle_lifetime).collect::<Vec<_>>(),
     )

@@ -28,12 +28,12 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
 
-use crate::domain::{Grant, Timestamp};
+use crate::domain::{Grant, GrantId, Timestamp};
 use batch::Batcher;
-pub use grants::RotationQuestion;
+pub use grants::{GrantQuestion, Redemption, RotationQuestion};
 use kept::Kept;
 pub use sqlx::PgPool as Pool;
-pub use tokens::{TokenQuestion, TokenStanding};
+pub use tokens::{TokenHolder, TokenQuestion, TokenStanding};
 pub use tx::Tx;
 
 /// The migrations that this binary was built with.
@@ -121,9 +121,12 @@ pub struct StoreOptions {
 
 /// Statements that read the state of access tokens and may be in flight at once. With one the processes take turns and each waits for the
 /// other; more than three gained nothing.
-const READERS: usize = 3;
-/// Statements that rotate refresh tokens: while one waits for the disk, the next one's work gathers. Two made smaller ones and more commits.
-const WRITERS: usize = 1;
+const READERS: u8 = 3;
+/// Connections for batches: one for each statement that may be in flight. All others have one statement of their kind in flight at most: while
+/// it waits for the disk, the next one's work gathers. With two refreshes made smaller statements and more commits.
+///
+/// They are told to plan a statement once. PostgreSQL would plan it anew for each length of the arrays, which takes longer than to run it.
+const BATCHING: u32 = 3 + READERS as u32;
 /// Connections that hear of changes and read what changed, beside those of the pool.
 const LISTENING: u32 = 2;
 /// PostgreSQL ends a statement in time; when it does not even say so within this, it is gone.
@@ -138,6 +141,8 @@ pub struct Store {
     pool: PgPool,
     kept: Kept,
     standings: Batcher<TokenQuestion, TokenStanding>,
+    grants: Batcher<GrantQuestion, Option<Grant>>,
+    redemptions: Batcher<Redemption, bool>,
     rotations: Batcher<RotationQuestion, Option<Grant>>,
     /// How to make the pool of the listener, anew each time.
     listening: (PgPoolOptions, PgConnectOptions),
@@ -167,17 +172,17 @@ impl Store {
             .after_release(move |connection, _| Box::pin(still_answers(connection, longest)))
             .idle_timeout(Duration::from_mins(5))
             .max_lifetime(Duration::from_mins(30));
-        let pool = settings.clone().max_connections(options.max_connections).connect_lazy_with(connect.clone());
-        let kept = Kept::new(pool.clone());
-        let (readers, writers) = (kept.clone(), kept.clone());
+        let batching = BATCHING.min(options.max_connections / 2);
+        let rest = options.max_connections - batching;
+        let pool = settings.clone().max_connections(rest).connect_lazy_with(connect.clone());
+        let generic = connect.clone().options([("plan_cache_mode", "force_generic_plan")]);
+        let kept = Kept::new(settings.clone().max_connections(batching).connect_lazy_with(generic));
         let limit = options.acquire_timeout.saturating_add(longest);
         Ok(Self {
-            standings: Batcher::start(READERS, move |questions| {
-                within(limit, Box::pin(tokens::standings(readers.clone(), questions)))
-            }),
-            rotations: Batcher::start(WRITERS, move |questions| {
-                within(limit, Box::pin(grants::rotations(writers.clone(), questions)))
-            }),
+            standings: batcher(READERS, limit, &kept, tokens::standings),
+            grants: batcher(1, limit, &kept, grants::found),
+            redemptions: batcher(1, limit, &kept, grants::redemptions),
+            rotations: batcher(1, limit, &kept, grants::rotations),
             kept,
             pool,
             listening: (settings.max_connections(LISTENING), connect),
@@ -196,6 +201,22 @@ impl Store {
     /// The database.
     pub async fn token_standing(&self, question: TokenQuestion) -> Result<TokenStanding, StoreError> {
         self.standings.ask(question).await
+    }
+
+    /// A grant with what decides whether it holds, together with other callers' grants.
+    ///
+    /// # Errors
+    /// The database, or a row that this version cannot read.
+    pub async fn grant(&self, id: GrantId, now: Timestamp) -> Result<Option<Grant>, StoreError> {
+        self.grants.ask(GrantQuestion { id, now }).await
+    }
+
+    /// Redeems a code together with other callers' codes. True: it was this call.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn redeem(&self, redemption: Redemption) -> Result<bool, StoreError> {
+        self.redemptions.ask(redemption).await
     }
 
     /// Rotates a refresh token together with other callers' tokens. Nothing comes back where the family no longer holds, or somebody else rotated it just now.
@@ -282,15 +303,26 @@ impl Store {
     /// Connections of the pool: all, and those that nobody uses at the moment.
     #[must_use]
     pub fn pool_usage(&self) -> (u32, usize) {
-        (self.pool.size(), self.pool.num_idle())
+        let (size, idle) = self.kept.usage();
+        (self.pool.size() + size, self.pool.num_idle() + idle)
     }
 
     /// Lets connections go once they are idle, and waits for those in use.
     pub async fn close(&self) {
-        let closing = self.pool.close();
-        self.kept.release();
-        closing.await;
+        futures_util::future::join(self.pool.close(), self.kept.close()).await;
     }
+}
+
+/// Answers questions of one kind together; a batch that gets no connection or no answer within `limit` is given up.
+fn batcher<Q, A, F, R>(flushers: u8, limit: Duration, kept: &Kept, statement: F) -> Batcher<Q, A>
+where
+    Q: Clone + Send + Sync + 'static,
+    A: Send + 'static,
+    F: Fn(Kept, Arc<[Q]>) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<Vec<Result<A, StoreError>>, StoreError>> + Send + 'static,
+{
+    let kept = kept.clone();
+    Batcher::start(flushers, move |questions| within(limit, Box::pin(statement(kept.clone(), questions))))
 }
 
 /// How long an answer to a statement can take.

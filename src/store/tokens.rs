@@ -1,9 +1,12 @@
 //! The state behind access tokens, read at each use and never cached.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-use crate::domain::{GrantId, Timestamp, TokenState, User, UserId, UserState};
+use crate::domain::{GrantId, Timestamp, User, UserId, UserState};
 
 use super::StoreError;
 use super::kept::Kept;
@@ -13,114 +16,189 @@ use super::kept::Kept;
 pub struct TokenQuestion {
     /// Its `jti`.
     pub jti: String,
-    /// Its client.
-    pub client_id: String,
-    /// Its grant, where a person is behind it.
-    pub grant: Option<GrantId>,
-    /// Its `iat`.
-    pub issued_at: Timestamp,
+    /// Whose it is.
+    pub holder: TokenHolder,
     /// Whether the person's claims are wanted as well.
     pub with_person: bool,
     /// The time.
     pub now: Timestamp,
 }
 
+/// Who acts with an access token.
+#[derive(Debug, Clone)]
+pub enum TokenHolder {
+    /// A client for a person, by a grant.
+    Grant(GrantId),
+    /// A client by itself, since this `iat`.
+    Client(String, Timestamp),
+}
+
 /// What the database says about an access token.
 #[derive(Debug)]
 pub struct TokenStanding {
-    /// What speaks against it.
-    pub state: TokenState,
+    /// Whether nothing speaks against it: neither that it was revoked itself, nor its client, grant, account or session.
+    pub is_live: bool,
     /// The person behind it, where they were wanted and are there.
     pub person: Option<User>,
 }
 
-#[expect(clippy::struct_excessive_bools, reason = "a row as the statement gives it")]
-struct StandingRow {
-    token_revoked: bool,
-    client_off: bool,
-    grant_over: bool,
-    user_off: bool,
-    session_over: bool,
+/// One thing that is true at the moment.
+struct FactRow {
+    live_grant: Option<Uuid>,
+    client: Option<String>,
+    tokens_not_before: Option<Timestamp>,
+    revoked_jti: Option<String>,
+    person_of: Option<Uuid>,
     user_id: Option<Uuid>,
     username: Option<String>,
     email: Option<String>,
     email_verified: Option<bool>,
     profile: Option<serde_json::Value>,
-    has_password: bool,
-    user_created_at: Option<Timestamp>,
-    user_updated_at: Option<Timestamp>,
+    has_password: Option<bool>,
+    created_at: Option<Timestamp>,
+    updated_at: Option<Timestamp>,
 }
 
-/// Answers questions about many access tokens in one round trip. Every table is entered by its key, whatever the planner thinks of sizes:
-/// a lateral subquery with a limit is never turned into a scan of the whole table.
+/// Answers questions about many access tokens in one round trip. What they have in common is looked up once.
 ///
 /// # Errors
 /// The database.
 pub(super) async fn standings(
     db: Kept,
-    questions: Vec<TokenQuestion>,
+    questions: Arc<[TokenQuestion]>,
 ) -> Result<Vec<Result<TokenStanding, StoreError>>, StoreError> {
-    let column = |of: fn(&TokenQuestion) -> String| questions.iter().map(of).collect::<Vec<_>>();
+    let Some(now) = questions.iter().map(|q| q.now).max() else { return Ok(Vec::new()) };
+    let wanted = Wanted::of(&questions);
     let mut connection = db.take().await?;
+    // A session is looked for by its key and only where it matters, which EXISTS would leave to the planner.
     let rows = sqlx::query_as!(
-        StandingRow,
-        r#"SELECT EXISTS (SELECT FROM revoked_tokens r WHERE r.jti = q.jti) AS "token_revoked!",
-                  c.id IS NULL AS "client_off!",
-                  q.grant_id IS NOT NULL AND NOT COALESCE(g.ended_at IS NULL AND g.expires_at > q.now, false) AS "grant_over!",
-                  q.grant_id IS NOT NULL AND NOT COALESCE(u.id IS NOT NULL AND u.locked_at IS NULL, false) AS "user_off!",
-                  q.grant_id IS NOT NULL AND NOT COALESCE('offline_access' = ANY (g.scope), false) AND NOT EXISTS (
-                      SELECT FROM sessions s WHERE s.id = g.session_id AND s.ended_at IS NULL AND s.expires_at > q.now) AS "session_over!",
-                  CASE WHEN q.with_person THEN u.id END AS user_id, u.username AS "username?", u.email AS "email?",
-                  u.email_verified AS "email_verified?", CASE WHEN q.with_person THEN u.profile END AS profile,
-                  u.password_hash IS NOT NULL AS "has_password!", u.created_at AS "user_created_at?", u.updated_at AS "user_updated_at?"
-           FROM unnest($1::text[], $2::text[], $3::uuid[], $4::timestamptz[], $5::bool[], $6::timestamptz[]) WITH ORDINALITY
-                    AS q (jti, client_id, grant_id, issued_at, with_person, now, position)
-           LEFT JOIN LATERAL (SELECT id FROM clients WHERE id = q.client_id AND disabled_at IS NULL AND tokens_not_before <= q.issued_at
-                              LIMIT 1) c ON true
-           LEFT JOIN LATERAL (SELECT user_id, session_id, scope, ended_at, expires_at FROM grants WHERE id = q.grant_id LIMIT 1) g ON true
-           LEFT JOIN LATERAL (SELECT id, username, email, email_verified, profile, password_hash, locked_at, created_at, updated_at
-                              FROM users WHERE id = g.user_id LIMIT 1) u ON true
-           ORDER BY q.position"#,
-        &column(|q| q.jti.clone()),
-        &column(|q| q.client_id.clone()),
-        &questions.iter().map(|q| q.grant.map(|grant| grant.0)).collect::<Vec<_>>() as &[Option<Uuid>],
-        &questions.iter().map(|q| q.issued_at).collect::<Vec<_>>(),
-        &questions.iter().map(|q| q.with_person).collect::<Vec<_>>(),
-        &questions.iter().map(|q| q.now).collect::<Vec<_>>(),
+        FactRow,
+        r#"SELECT g.id AS live_grant, NULL AS client, NULL::timestamptz AS tokens_not_before, NULL AS revoked_jti, NULL::uuid AS person_of,
+                  NULL::uuid AS user_id, NULL AS username, NULL AS email, NULL::boolean AS email_verified, NULL::jsonb AS profile,
+                  NULL::boolean AS has_password, NULL::timestamptz AS created_at, NULL::timestamptz AS updated_at
+           FROM grants g
+           JOIN users u ON u.id = g.user_id AND u.locked_at IS NULL
+           JOIN clients c ON c.id = g.client_id AND c.disabled_at IS NULL AND c.tokens_not_before <= g.created_at
+           WHERE g.id = ANY ($1) AND g.ended_at IS NULL AND g.expires_at > $5
+             AND ('offline_access' = ANY (g.scope)
+                  OR (SELECT s.ended_at IS NULL AND s.expires_at > $5 FROM sessions s WHERE s.id = g.session_id))
+           UNION ALL
+           SELECT NULL, c.id, GREATEST(c.tokens_not_before, 'epoch'), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+           FROM clients c WHERE c.id = ANY ($2) AND c.disabled_at IS NULL
+           UNION ALL
+           SELECT NULL, NULL, NULL, r.jti, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+           FROM revoked_tokens r WHERE r.jti = ANY ($3)
+           UNION ALL
+           SELECT NULL, NULL, NULL, NULL, g.id, u.id, u.username, u.email, u.email_verified, u.profile, u.password_hash IS NOT NULL,
+                  u.created_at, u.updated_at
+           FROM grants g JOIN users u ON u.id = g.user_id WHERE g.id = ANY ($4)"#,
+        &wanted.grants,
+        &wanted.clients as &[&str],
+        &wanted.jtis as &[&str],
+        &wanted.people,
+        now,
     )
     .fetch_all(&mut *connection)
     .await?;
     db.keep(connection);
-    Ok(rows.into_iter().map(TokenStanding::try_from).collect())
+    let facts = Facts::from(rows);
+    Ok(questions.iter().map(|question| facts.judge(question)).collect())
 }
 
-impl TryFrom<StandingRow> for TokenStanding {
-    type Error = StoreError;
+/// What a statement has to look up, each thing once.
+struct Wanted<'a> {
+    grants: Vec<Uuid>,
+    clients: Vec<&'a str>,
+    jtis: Vec<&'a str>,
+    people: Vec<Uuid>,
+}
 
-    fn try_from(row: StandingRow) -> Result<Self, StoreError> {
-        let state = TokenState {
-            token_revoked: row.token_revoked,
-            client_off: row.client_off,
-            grant_over: row.grant_over,
-            user_off: row.user_off,
-            session_over: row.session_over,
+impl<'a> Wanted<'a> {
+    fn of(questions: &'a [TokenQuestion]) -> Self {
+        let (mut grants, mut clients, mut people) = (Vec::new(), Vec::new(), Vec::new());
+        for question in questions {
+            match &question.holder {
+                TokenHolder::Grant(grant) => grants.push(grant.0),
+                TokenHolder::Client(id, _) => clients.push(id.as_str()),
+            }
+            if let (TokenHolder::Grant(grant), true) = (&question.holder, question.with_person) {
+                people.push(grant.0);
+            }
+        }
+        let jtis = questions.iter().map(|q| q.jti.as_str()).collect();
+        Self { grants: once(grants), clients: once(clients), jtis: once(jtis), people: once(people) }
+    }
+}
+
+fn once<T: Ord>(mut values: Vec<T>) -> Vec<T> {
+    values.sort_unstable();
+    values.dedup();
+    values
+}
+
+/// What is true of the tokens asked about.
+#[derive(Default)]
+struct Facts {
+    live_grants: HashSet<Uuid>,
+    clients: HashMap<String, Timestamp>,
+    revoked: HashSet<String>,
+    people: HashMap<Uuid, FactRow>,
+}
+
+impl From<Vec<FactRow>> for Facts {
+    fn from(rows: Vec<FactRow>) -> Self {
+        let mut facts = Self::default();
+        for row in rows {
+            if let Some(grant) = row.live_grant {
+                facts.live_grants.insert(grant);
+            } else if let (Some(client), Some(not_before)) = (&row.client, row.tokens_not_before) {
+                facts.clients.insert(client.clone(), not_before);
+            } else if let Some(jti) = row.revoked_jti {
+                facts.revoked.insert(jti);
+            } else if let Some(grant) = row.person_of {
+                facts.people.insert(grant, row);
+            }
+        }
+        facts
+    }
+}
+
+impl Facts {
+    fn judge(&self, question: &TokenQuestion) -> Result<TokenStanding, StoreError> {
+        let holds = match &question.holder {
+            TokenHolder::Grant(grant) => self.live_grants.contains(&grant.0),
+            TokenHolder::Client(id, issued_at) => {
+                self.clients.get(id).is_some_and(|not_before| not_before <= issued_at)
+            }
         };
-        let person = match (row.user_id, row.email, row.profile, row.user_created_at, row.user_updated_at) {
-            (Some(id), Some(email), Some(profile), Some(created_at), Some(updated_at)) => Some(User {
-                id: UserId(id),
-                username: row.username,
-                email,
-                email_verified: row.email_verified.unwrap_or(false),
-                profile: super::users::profile(id, profile)?,
-                // Who is locked has no live token, so the state has told that already.
-                state: UserState::Active,
-                has_password: row.has_password,
-                created_at,
-                updated_at,
-            }),
+        let person = match &question.holder {
+            TokenHolder::Grant(grant) if question.with_person => self.people.get(&grant.0),
             _ => None,
         };
-        Ok(Self { state, person })
+        let person = person.map(FactRow::person).transpose()?.flatten();
+        Ok(TokenStanding { is_live: holds && !self.revoked.contains(&question.jti), person })
+    }
+}
+
+impl FactRow {
+    fn person(&self) -> Result<Option<User>, StoreError> {
+        let (Some(id), Some(email), Some(profile), Some(created_at), Some(updated_at)) =
+            (self.user_id, &self.email, &self.profile, self.created_at, self.updated_at)
+        else {
+            return Ok(None);
+        };
+        Ok(Some(User {
+            id: UserId(id),
+            username: self.username.clone(),
+            email: email.clone(),
+            email_verified: self.email_verified.unwrap_or(false),
+            profile: super::users::profile(id, profile.clone())?,
+            // Who is locked has no live token, so that is told already.
+            state: UserState::Active,
+            has_password: self.has_password.unwrap_or(false),
+            created_at,
+            updated_at,
+        }))
     }
 }
 
