@@ -1,11 +1,12 @@
 //! Scope: a set of scope tokens (RFC 6749 §3.3).
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 /// A set of scope tokens. The order in which they were sent does not matter, so it is not kept.
+///
+/// It is held as it is written: in alphabetical order, one space between two.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Scope(BTreeSet<String>);
+pub struct Scope(String);
 
 /// A scope parameter with a character that RFC 6749 §3.3 does not allow, or with too many tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -20,64 +21,73 @@ impl Scope {
     /// # Errors
     /// A character outside `%x21 / %x23-5B / %x5D-7E`, or more than 64 tokens.
     pub fn parse(text: &str) -> Result<Self, InvalidScope> {
-        let tokens: BTreeSet<String> = text.split(' ').filter(|t| !t.is_empty()).map(str::to_owned).collect();
-        if tokens.len() > MOST_TOKENS || !tokens.iter().all(|t| is_token(t)) {
-            return Err(InvalidScope);
-        }
-        Ok(Self(tokens))
+        Self::from_tokens(text.split(' ').filter(|token| !token.is_empty()))
     }
 
     /// Reads tokens that a database row or a registration holds; tokens of a wrong form are refused.
     ///
     /// # Errors
     /// As [`Scope::parse`].
-    pub fn from_tokens<T: Into<String>>(tokens: impl IntoIterator<Item = T>) -> Result<Self, InvalidScope> {
-        let tokens: BTreeSet<String> = tokens.into_iter().map(Into::into).collect();
-        if tokens.len() > MOST_TOKENS || !tokens.iter().all(|t| is_token(t)) {
+    pub fn from_tokens<T: AsRef<str>>(tokens: impl IntoIterator<Item = T>) -> Result<Self, InvalidScope> {
+        let tokens: Vec<T> = tokens.into_iter().collect();
+        let scope = Self::of(tokens.iter().map(AsRef::as_ref).collect());
+        if scope.tokens().count() > MOST_TOKENS || !tokens.iter().all(|token| is_token(token.as_ref())) {
             return Err(InvalidScope);
         }
-        Ok(Self(tokens))
+        Ok(scope)
+    }
+
+    fn of(mut tokens: Vec<&str>) -> Self {
+        tokens.sort_unstable();
+        tokens.dedup();
+        Self(tokens.join(" "))
     }
 
     /// Whether `token` is in the set.
     #[must_use]
     pub fn contains(&self, token: &str) -> bool {
-        self.0.contains(token)
+        self.tokens().any(|own| own == token)
     }
 
     /// Whether every token of this set is in `other`.
     #[must_use]
     pub fn is_within(&self, other: &Scope) -> bool {
-        self.0.is_subset(&other.0)
+        self.tokens().all(|token| other.contains(token))
     }
 
     /// The tokens that both sets have.
     #[must_use]
     pub fn intersection(&self, other: &Scope) -> Scope {
-        Self(self.0.intersection(&other.0).cloned().collect())
+        Self::of(self.tokens().filter(|token| other.contains(token)).collect())
     }
 
     /// The tokens that either set has.
     #[must_use]
     pub fn union(&self, other: &Scope) -> Scope {
-        Self(self.0.union(&other.0).cloned().collect())
+        Self::of(self.tokens().chain(other.tokens()).collect())
     }
 
     /// The tokens of this set that the other one does not have.
     #[must_use]
     pub fn without(&self, other: &Scope) -> Scope {
-        Self(self.0.difference(&other.0).cloned().collect())
+        Self::of(self.tokens().filter(|token| !other.contains(token)).collect())
     }
 
     /// The tokens in alphabetical order.
     pub fn tokens(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
+        self.0.split(' ').filter(|token| !token.is_empty())
+    }
+
+    /// The tokens in alphabetical order, one space between two.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 
     /// The tokens as a database array wants them.
     #[must_use]
     pub fn to_vec(&self) -> Vec<String> {
-        self.0.iter().cloned().collect()
+        self.tokens().map(str::to_owned).collect()
     }
 
     /// Whether there is no token at all.
@@ -93,19 +103,13 @@ fn is_token(token: &str) -> bool {
 
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, token) in self.0.iter().enumerate() {
-            if i > 0 {
-                f.write_str(" ")?;
-            }
-            f.write_str(token)?;
-        }
-        Ok(())
+        f.write_str(&self.0)
     }
 }
 
 impl serde::Serialize for Scope {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(&self.0)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::crypto::{self, PositionKind};
 use crate::domain::{ClientId, Timestamp, User};
-use crate::protocol::claims::{AccessTokenClaims, grant_of};
+use crate::protocol::claims::grant_of;
 use crate::protocol::introspection::{Answer, may_learn};
 use crate::protocol::params::Params;
 use crate::protocol::refresh::end_of;
@@ -41,12 +41,11 @@ pub(super) fn json(answer: &Answer<'_>) -> Result<String, InternalError> {
 /// What is said about an access token; `None`: that it is not active.
 async fn access_token(engine: &Engine, token: &str, caller: &ClientId) -> Result<Option<String>, InternalError> {
     let Some(token) = verified(engine, token)? else { return Ok(None) };
-    let claims = &token.claims;
     let servers = engine.snapshots.resource_servers()?;
     let audience: Vec<_> =
-        claims.aud.iter().filter_map(|audience| servers.by_audience(audience)).map(AsRef::as_ref).collect();
-    let is_live = may_learn(caller, claims, &audience) && standing(engine, claims, false).await?.is_live;
-    Ok(is_live.then(|| token.live_answer.clone()))
+        token.audience.iter().filter_map(|audience| servers.by_audience(audience)).map(AsRef::as_ref).collect();
+    let is_live = may_learn(caller, &token.client_id, &audience) && standing(engine, &token, false).await?.is_live;
+    Ok(is_live.then(|| token.live_answer.as_ref().to_owned()))
 }
 
 /// What is said about a refresh token; `None`: that it is not active.
@@ -69,7 +68,7 @@ async fn refresh_token(engine: &Engine, token: &str, caller: &ClientId) -> Resul
 /// The database.
 pub async fn check_access_token(engine: &Engine, token: &str) -> Result<Option<Arc<VerifiedToken>>, InternalError> {
     let Some(token) = verified(engine, token)? else { return Ok(None) };
-    Ok(standing(engine, &token.claims, false).await?.is_live.then_some(token))
+    Ok(standing(engine, &token, false).await?.is_live.then_some(token))
 }
 
 /// As [`check_access_token`], with the person behind the token, in the same round trip.
@@ -81,7 +80,7 @@ pub async fn check_person_token(
     token: &str,
 ) -> Result<Option<(Arc<VerifiedToken>, Option<User>)>, InternalError> {
     let Some(token) = verified(engine, token)? else { return Ok(None) };
-    let TokenStanding { is_live, person } = standing(engine, &token.claims, true).await?;
+    let TokenStanding { is_live, person } = standing(engine, &token, true).await?;
     Ok(is_live.then_some((token, person)))
 }
 
@@ -90,13 +89,13 @@ fn verified(engine: &Engine, token: &str) -> Result<Option<Arc<VerifiedToken>>, 
     engine.verified_tokens.verify(&keyring, token, &engine.policy.issuer, engine.clock.now())
 }
 
-async fn standing(engine: &Engine, claims: &AccessTokenClaims, with_person: bool) -> Result<TokenStanding, StoreError> {
-    let since = Timestamp::from_unix_timestamp(claims.iat).unwrap_or(Timestamp::UNIX_EPOCH);
+async fn standing(engine: &Engine, token: &VerifiedToken, with_person: bool) -> Result<TokenStanding, StoreError> {
+    let since = Timestamp::from_unix_timestamp(token.issued_at).unwrap_or(Timestamp::UNIX_EPOCH);
     let question = TokenQuestion {
-        jti: claims.jti.clone(),
-        holder: match grant_of(&claims.jti) {
+        jti: token.jti.as_ref().to_owned(),
+        holder: match grant_of(&token.jti) {
             Some(grant) => TokenHolder::Grant(grant),
-            None => TokenHolder::Client(claims.client_id.clone(), since),
+            None => TokenHolder::Client(token.client_id.as_ref().to_owned(), since),
         },
         with_person,
         now: engine.clock.now(),

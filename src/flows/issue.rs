@@ -86,7 +86,7 @@ impl Mint<'_> {
             access_token,
             token_type: "Bearer",
             expires_in: lifetime.whole_seconds(),
-            scope: self.scope.to_string(),
+            scope: self.scope.as_str().to_owned(),
             refresh_token,
             refresh_token_expires_in,
             id_token,

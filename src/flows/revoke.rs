@@ -58,9 +58,8 @@ async fn revoke_access_token(engine: &Engine, token: &str, client_id: &ClientId)
     let keyring = engine.snapshots.keyring()?;
     let now = engine.clock.now();
     let verified = engine.verified_tokens.verify(&keyring, token, &engine.policy.issuer, now)?;
-    let Some(token) = verified.filter(|token| token.claims.client_id == client_id.as_str()) else { return Ok(()) };
-    let claims = &token.claims;
-    let expires_at = Timestamp::from_unix_timestamp(claims.exp).unwrap_or(now);
-    store::tokens::revoke(engine.store.pool(), &claims.jti, expires_at).await?;
+    let Some(token) = verified.filter(|token| *token.client_id == *client_id.as_str()) else { return Ok(()) };
+    let expires_at = Timestamp::from_unix_timestamp(token.expires_at).unwrap_or(now);
+    store::tokens::revoke(engine.store.pool(), &token.jti, expires_at).await?;
     Ok(())
 }

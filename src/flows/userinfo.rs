@@ -16,16 +16,15 @@ pub async fn userinfo(engine: &Engine, token: &str) -> Result<Map<String, Value>
     let invalid =
         || OAuthError::new(ErrorCode::InvalidToken, "The access token is not valid here, has expired or was revoked.");
     let (token, person) = check_person_token(engine, token).await?.ok_or_else(invalid)?;
-    let claims = &token.claims;
     // RFC 9068 §4: a token for an API is not for us, and the other way round.
-    if !claims.aud.contains(&engine.policy.issuer) {
+    if !token.audience.contains(&engine.policy.issuer) {
         return Err(invalid().into());
     }
-    if !claims.scope.contains("openid") {
+    if !token.scope.contains("openid") {
         return Err(
             OAuthError::new(ErrorCode::InsufficientScope, "Userinfo needs an access token with scope openid.").into()
         );
     }
     let user = person.ok_or_else(invalid)?;
-    Ok(user_info(&user, &claims.scope))
+    Ok(user_info(&user, &token.scope))
 }

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use quick_cache::sync::Cache;
 
 use crate::crypto::{self, Expiry, Keyring};
-use crate::domain::{Kid, Timestamp};
+use crate::domain::{Kid, Scope, Timestamp};
 use crate::protocol::claims::{ACCESS_TOKEN_TYPE, AccessTokenClaims};
 use crate::protocol::introspection::Answer;
 
 use super::InternalError;
 use super::introspect::json;
 
-/// Some five megabytes when full. The least used ones make way.
-const MOST: usize = 4_096;
+/// Some eight megabytes when full. The least used ones make way.
+const MOST: usize = 8_192;
 
 /// Tokens by the SHA-256 of the whole text, so that a token with another signature is another token.
 pub struct VerifiedTokens(Cache<[u8; 32], Arc<VerifiedToken>>);
@@ -22,10 +22,39 @@ pub struct VerifiedTokens(Cache<[u8; 32], Arc<VerifiedToken>>);
 /// An access token of ours.
 pub struct VerifiedToken {
     kid: Kid,
-    /// What it says.
-    pub claims: AccessTokenClaims,
+    /// Until when it is valid, seconds since the epoch.
+    pub expires_at: i64,
+    /// When it was issued, seconds since the epoch.
+    pub issued_at: i64,
+    /// Its `jti`.
+    pub jti: Box<str>,
+    /// Its client.
+    pub client_id: Box<str>,
+    /// On whose behalf: a person, or the client itself.
+    pub subject: Box<str>,
+    /// For whom it is.
+    pub audience: Box<[String]>,
+    /// What it allows.
+    pub scope: Scope,
     /// The answer to introspection while it is live (RFC 7662 §2.2), as JSON.
-    pub live_answer: String,
+    pub live_answer: Box<str>,
+}
+
+impl VerifiedToken {
+    fn new(kid: Kid, claims: AccessTokenClaims) -> Result<Self, InternalError> {
+        let live_answer = json(&Answer::access_token(&claims))?.into();
+        Ok(Self {
+            kid,
+            expires_at: claims.exp,
+            issued_at: claims.iat,
+            jti: claims.jti.into(),
+            client_id: claims.client_id.into(),
+            subject: claims.sub.into(),
+            audience: claims.aud.into(),
+            scope: claims.scope,
+            live_answer,
+        })
+    }
 }
 
 impl Default for VerifiedTokens {
@@ -48,13 +77,12 @@ impl VerifiedTokens {
     ) -> Result<Option<Arc<VerifiedToken>>, InternalError> {
         let digest = crypto::sha256(token.as_bytes());
         if let Some(seen) = self.0.get(&digest) {
-            return Ok((keyring.accepts(seen.kid, now) && now.unix_timestamp() < seen.claims.exp).then_some(seen));
+            return Ok((keyring.accepts(seen.kid, now) && now.unix_timestamp() < seen.expires_at).then_some(seen));
         }
         let verified = crypto::verify(keyring, token, &[ACCESS_TOKEN_TYPE], issuer, now, Expiry::Enforce);
         // Why a token is refused is nobody's business.
         let Ok((kid, claims)) = verified else { return Ok(None) };
-        let live_answer = json(&Answer::access_token(&claims))?;
-        let token = Arc::new(VerifiedToken { kid, claims, live_answer });
+        let token = Arc::new(VerifiedToken::new(kid, claims)?);
         self.0.insert(digest, Arc::clone(&token));
         Ok(Some(token))
     }

@@ -75,6 +75,6 @@ impl<'a> Answer<'a> {
 /// Whether the token is the caller's business: its own, or made for a resource server that it speaks for (§4: otherwise any client
 /// could try out tokens that it found).
 #[must_use]
-pub fn may_learn(caller: &ClientId, claims: &AccessTokenClaims, audience: &[&ResourceServer]) -> bool {
-    claims.client_id == caller.as_str() || audience.iter().any(|server| server.introspection_clients.contains(caller))
+pub fn may_learn(caller: &ClientId, client_id: &str, audience: &[&ResourceServer]) -> bool {
+    client_id == caller.as_str() || audience.iter().any(|server| server.introspection_clients.contains(caller))
 }
