@@ -8,7 +8,7 @@ use crate::protocol::claims::grant_of;
 use crate::protocol::introspection::{Answer, may_learn};
 use crate::protocol::params::Params;
 use crate::protocol::refresh::end_of;
-use crate::store::{StoreError, TokenHolder, TokenQuestion, TokenStanding};
+use crate::store::{StoreError, TokenQuestion, TokenStanding};
 use crate::telemetry;
 
 use super::client_auth::authenticate_confidential;
@@ -90,13 +90,11 @@ fn verified(engine: &Engine, token: &str) -> Result<Option<Arc<VerifiedToken>>, 
 }
 
 async fn standing(engine: &Engine, token: &VerifiedToken, with_person: bool) -> Result<TokenStanding, StoreError> {
-    let since = Timestamp::from_unix_timestamp(token.issued_at).unwrap_or(Timestamp::UNIX_EPOCH);
     let question = TokenQuestion {
         jti: token.jti.as_ref().to_owned(),
-        holder: match grant_of(&token.jti) {
-            Some(grant) => TokenHolder::Grant(grant),
-            None => TokenHolder::Client(token.client_id.as_ref().to_owned(), since),
-        },
+        client_id: token.client_id.as_ref().to_owned(),
+        grant: grant_of(&token.jti),
+        issued_at: Timestamp::from_unix_timestamp(token.issued_at).unwrap_or(Timestamp::UNIX_EPOCH),
         with_person,
         now: engine.clock.now(),
     };

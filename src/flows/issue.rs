@@ -75,22 +75,14 @@ impl Mint<'_> {
             None => None,
         };
         let refresh_token = match self.grant.filter(|_| self.client.may_use(crate::domain::GrantType::RefreshToken)) {
-            Some(grant) => Some(refresh_token(&keyring, grant)?),
+            Some(grant) => {
+                let seconds = (grant.idle_expires_at - self.now).whole_seconds().max(0);
+                Some((refresh_token(&keyring, grant)?, seconds))
+            }
             None => None,
         };
-        let refresh_token_expires_in = match (&refresh_token, self.grant) {
-            (Some(_), Some(grant)) => Some((grant.idle_expires_at - self.now).whole_seconds().max(0)),
-            _ => None,
-        };
-        Ok(TokenResponse {
-            access_token,
-            token_type: "Bearer",
-            expires_in: lifetime.whole_seconds(),
-            scope: self.scope.as_str().to_owned(),
-            refresh_token,
-            refresh_token_expires_in,
-            id_token,
-        })
+        let (expires_in, scope) = (lifetime.whole_seconds(), self.scope.clone());
+        Ok(TokenResponse { access_token, expires_in, scope, refresh_token, id_token })
     }
 
     fn access_token_lifetime(&self, engine: &Engine) -> Duration {
@@ -105,12 +97,14 @@ impl Mint<'_> {
         let authentication = self.grant.map(|grant| &grant.details.authentication);
         let claims = AccessTokenClaims {
             iss: engine.policy.issuer.clone(),
-            sub: self.grant.map_or_else(|| self.client.id.to_string(), |grant| grant.details.user_id.to_string()),
+            sub: self
+                .grant
+                .map_or_else(|| self.client.id.as_str().to_owned(), |grant| grant.details.user_id.to_string()),
             aud: self.audience.values.clone(),
             exp: numeric_date(self.now + lifetime),
             iat: numeric_date(self.now),
             jti: token_id(self.grant.map(|grant| grant.id), engine.random.bytes()),
-            client_id: self.client.id.to_string(),
+            client_id: self.client.id.as_str().to_owned(),
             scope: self.scope.clone(),
             auth_time: authentication.map(|a| numeric_date(a.auth_time)),
             acr: authentication.map(|a| a.acr.clone()),
@@ -133,7 +127,7 @@ impl Mint<'_> {
         let claims = IdTokenClaims {
             iss: engine.policy.issuer.clone(),
             sub: details.user_id.to_string(),
-            aud: self.client.id.to_string(),
+            aud: self.client.id.as_str().to_owned(),
             exp: numeric_date(self.now + engine.policy.id_token_lifetime),
             iat: numeric_date(self.now),
             auth_time: numeric_date(details.authentication.auth_time),

@@ -2,9 +2,9 @@
 
 use axum::Extension;
 use axum::extract::{RawQuery, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde_json::Value;
 
 use crate::domain::Origin;
 use crate::flows::{self, FlowError};
@@ -14,10 +14,9 @@ use crate::protocol::params::Params;
 use super::body::{OAuthForm, authorization, form_text};
 use super::{Public, errors};
 
-fn json_no_store(status: StatusCode, body: &impl Serialize) -> Response {
-    let mut response = (status, axum::Json(body)).into_response();
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+/// A ready document that nobody may keep.
+fn json_no_store(json: String) -> Response {
+    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], json).into_response()
 }
 
 /// RFC 6749 §3.2.
@@ -27,7 +26,7 @@ pub(super) async fn token(
     form: OAuthForm,
 ) -> Response {
     match flows::token::exchange(&public.engine, form.authorization.as_deref(), &form.params, &origin).await {
-        Ok(tokens) => json_no_store(StatusCode::OK, &tokens),
+        Ok(tokens) => json_no_store(tokens.to_json()),
         Err(error) => errors::flow_json(error),
     }
 }
@@ -35,9 +34,7 @@ pub(super) async fn token(
 /// RFC 7662 §2.
 pub(super) async fn introspect(State(public): State<Public>, form: OAuthForm) -> Response {
     match flows::introspect::introspect(&public.engine, form.authorization.as_deref(), &form.params).await {
-        Ok(json) => {
-            ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], json).into_response()
-        }
+        Ok(json) => json_no_store(json),
         Err(error) => errors::flow_json(error),
     }
 }
@@ -118,7 +115,7 @@ async fn answer_userinfo(public: &Public, token: Result<Option<String>, OAuthErr
         Err(error) => return errors::bearer(FlowError::Refused(error)),
     };
     match flows::userinfo::userinfo(&public.engine, &token).await {
-        Ok(claims) => json_no_store(StatusCode::OK, &claims),
+        Ok(claims) => json_no_store(Value::Object(claims).to_string()),
         Err(error) => errors::bearer(error),
     }
 }

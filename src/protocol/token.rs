@@ -1,8 +1,6 @@
 //! The token request and its answer (RFC 6749 §3.2, §5.1).
 
-use serde::Serialize;
-
-use crate::domain::{GrantType, Secret};
+use crate::domain::{GrantType, Scope, Secret};
 
 use super::authorize::resources;
 use super::error::{ErrorCode, OAuthError};
@@ -76,23 +74,65 @@ pub fn parse(params: &Params) -> Result<TokenRequest, OAuthError> {
 }
 
 /// A successful answer (§5.1).
-#[derive(Serialize)]
 pub struct TokenResponse {
     /// The access token.
     pub access_token: String,
-    /// Always `Bearer`.
-    pub token_type: &'static str,
     /// Seconds that the access token lives.
     pub expires_in: i64,
     /// What the access token is good for.
-    pub scope: String,
-    /// The current refresh token of the family.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub refresh_token: Option<String>,
-    /// Seconds within which the refresh token must be used.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub refresh_token_expires_in: Option<i64>,
+    pub scope: Scope,
+    /// The current refresh token of the family, and the seconds within which it must be used.
+    pub refresh_token: Option<(String, i64)>,
     /// The ID token, where `openid` was granted.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub id_token: Option<String>,
+}
+
+impl TokenResponse {
+    /// As JSON. None of these texts has a character that JSON escapes: tokens are base64url and dots, and a scope allows neither quotation
+    /// marks nor backslashes. To look for them in long tokens would take longer than to make the claims.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let id_token = self.id_token.as_deref().unwrap_or_default();
+        let mut json =
+            String::with_capacity(self.access_token.len() + id_token.len() + self.scope.as_str().len() + 256);
+        let mut push = |parts: &[&str]| parts.iter().for_each(|part| json.push_str(part));
+        push(&[r#"{"access_token":""#, &self.access_token, r#"","token_type":"Bearer","expires_in":"#]);
+        push(&[&self.expires_in.to_string(), r#","scope":""#, self.scope.as_str(), "\""]);
+        if let Some((token, expires_in)) = &self.refresh_token {
+            push(&[r#","refresh_token":""#, token, r#"","refresh_token_expires_in":"#, &expires_in.to_string()]);
+        }
+        if self.id_token.is_some() {
+            push(&[r#","id_token":""#, id_token, "\""]);
+        }
+        push(&["}"]);
+        json
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn an_answer_is_json_with_the_members_that_it_has() {
+        let mut response = TokenResponse {
+            access_token: "a.b-_.c".into(),
+            expires_in: 600,
+            scope: Scope::parse("read:'x' !#[]~").unwrap(),
+            refresh_token: None,
+            id_token: None,
+        };
+        let read = |response: &TokenResponse| serde_json::from_str::<Value>(&response.to_json()).unwrap();
+        let mut expected =
+            json!({ "access_token": "a.b-_.c", "token_type": "Bearer", "expires_in": 600, "scope": "!#[]~ read:'x'" });
+        assert_eq!(read(&response), expected);
+        response.refresh_token = Some(("ksr_x".into(), 7));
+        response.id_token = Some("d.e.f".into());
+        expected["refresh_token"] = json!("ksr_x");
+        expected["refresh_token_expires_in"] = json!(7);
+        expected["id_token"] = json!("d.e.f");
+        assert_eq!(read(&response), expected);
+    }
 }

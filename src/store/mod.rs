@@ -33,7 +33,7 @@ use batch::Batcher;
 pub use grants::{GrantQuestion, Redemption, RotationQuestion};
 use kept::Kept;
 pub use sqlx::PgPool as Pool;
-pub use tokens::{TokenHolder, TokenQuestion, TokenStanding};
+pub use tokens::{TokenQuestion, TokenStanding};
 pub use tx::Tx;
 
 /// The migrations that this binary was built with.

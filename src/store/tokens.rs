@@ -16,21 +16,16 @@ use super::kept::Kept;
 pub struct TokenQuestion {
     /// Its `jti`.
     pub jti: String,
-    /// Whose it is.
-    pub holder: TokenHolder,
+    /// Its client.
+    pub client_id: String,
+    /// Its grant, where a person is behind it.
+    pub grant: Option<GrantId>,
+    /// Its `iat`.
+    pub issued_at: Timestamp,
     /// Whether the person's claims are wanted as well.
     pub with_person: bool,
     /// The time.
     pub now: Timestamp,
-}
-
-/// Who acts with an access token.
-#[derive(Debug, Clone)]
-pub enum TokenHolder {
-    /// A client for a person, by a grant.
-    Grant(GrantId),
-    /// A client by itself, since this `iat`.
-    Client(String, Timestamp),
 }
 
 /// What the database says about an access token.
@@ -73,7 +68,7 @@ pub(super) async fn standings(
     // A session is looked for by its key and only where it matters, which EXISTS would leave to the planner.
     let rows = sqlx::query_as!(
         FactRow,
-        r#"SELECT g.id AS live_grant, NULL AS client, NULL::timestamptz AS tokens_not_before, NULL AS revoked_jti, NULL::uuid AS person_of,
+        r#"SELECT g.id AS live_grant, g.client_id AS client, NULL::timestamptz AS tokens_not_before, NULL AS revoked_jti, NULL::uuid AS person_of,
                   NULL::uuid AS user_id, NULL AS username, NULL AS email, NULL::boolean AS email_verified, NULL::jsonb AS profile,
                   NULL::boolean AS has_password, NULL::timestamptz AS created_at, NULL::timestamptz AS updated_at
            FROM grants g
@@ -117,13 +112,11 @@ impl<'a> Wanted<'a> {
     fn of(questions: &'a [TokenQuestion]) -> Self {
         let (mut grants, mut clients, mut people) = (Vec::new(), Vec::new(), Vec::new());
         for question in questions {
-            match &question.holder {
-                TokenHolder::Grant(grant) => grants.push(grant.0),
-                TokenHolder::Client(id, _) => clients.push(id.as_str()),
+            match question.grant {
+                Some(grant) => grants.push(grant.0),
+                None => clients.push(question.client_id.as_str()),
             }
-            if let (TokenHolder::Grant(grant), true) = (&question.holder, question.with_person) {
-                people.push(grant.0);
-            }
+            people.extend(question.grant.filter(|_| question.with_person).map(|grant| grant.0));
         }
         let jtis = questions.iter().map(|q| q.jti.as_str()).collect();
         Self { grants: once(grants), clients: once(clients), jtis: once(jtis), people: once(people) }
@@ -139,7 +132,9 @@ fn once<T: Ord>(mut values: Vec<T>) -> Vec<T> {
 /// What is true of the tokens asked about.
 #[derive(Default)]
 struct Facts {
-    live_grants: HashSet<Uuid>,
+    /// Live grants, and whose they are.
+    grants: HashMap<Uuid, String>,
+    /// Enabled clients, and since when their tokens hold.
     clients: HashMap<String, Timestamp>,
     revoked: HashSet<String>,
     people: HashMap<Uuid, FactRow>,
@@ -149,14 +144,20 @@ impl From<Vec<FactRow>> for Facts {
     fn from(rows: Vec<FactRow>) -> Self {
         let mut facts = Self::default();
         for row in rows {
-            if let Some(grant) = row.live_grant {
-                facts.live_grants.insert(grant);
-            } else if let (Some(client), Some(not_before)) = (&row.client, row.tokens_not_before) {
-                facts.clients.insert(client.clone(), not_before);
-            } else if let Some(jti) = row.revoked_jti {
-                facts.revoked.insert(jti);
-            } else if let Some(grant) = row.person_of {
-                facts.people.insert(grant, row);
+            match row {
+                FactRow { live_grant: Some(grant), client: Some(client), .. } => {
+                    facts.grants.insert(grant, client);
+                }
+                FactRow { client: Some(client), tokens_not_before: Some(not_before), .. } => {
+                    facts.clients.insert(client, not_before);
+                }
+                FactRow { revoked_jti: Some(jti), .. } => {
+                    facts.revoked.insert(jti);
+                }
+                FactRow { person_of: Some(grant), .. } => {
+                    facts.people.insert(grant, row);
+                }
+                _ => {}
             }
         }
         facts
@@ -165,16 +166,12 @@ impl From<Vec<FactRow>> for Facts {
 
 impl Facts {
     fn judge(&self, question: &TokenQuestion) -> Result<TokenStanding, StoreError> {
-        let holds = match &question.holder {
-            TokenHolder::Grant(grant) => self.live_grants.contains(&grant.0),
-            TokenHolder::Client(id, issued_at) => {
-                self.clients.get(id).is_some_and(|not_before| not_before <= issued_at)
-            }
+        let holds = match question.grant {
+            Some(grant) => self.grants.get(&grant.0) == Some(&question.client_id),
+            None => self.clients.get(&question.client_id).is_some_and(|since| *since <= question.issued_at),
         };
-        let person = match &question.holder {
-            TokenHolder::Grant(grant) if question.with_person => self.people.get(&grant.0),
-            _ => None,
-        };
+        let asked = question.grant.filter(|_| question.with_person);
+        let person = asked.and_then(|grant| self.people.get(&grant.0));
         let person = person.map(FactRow::person).transpose()?.flatten();
         Ok(TokenStanding { is_live: holds && !self.revoked.contains(&question.jti), person })
     }
