@@ -3,10 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use serde::Deserialize;
 use sqlx::PgExecutor;
+use sqlx::types::Json;
 use uuid::Uuid;
 
-use crate::domain::{GrantId, Timestamp, User, UserId, UserState};
+use crate::domain::{GrantId, Profile, Timestamp, User, UserId, UserState};
 
 use super::StoreError;
 use super::kept::Kept;
@@ -39,19 +41,26 @@ pub struct TokenStanding {
 
 /// One thing that is true at the moment.
 struct FactRow {
-    live_grant: Option<Uuid>,
+    grant: Option<Uuid>,
     client: Option<String>,
     tokens_not_before: Option<Timestamp>,
     revoked_jti: Option<String>,
-    person_of: Option<Uuid>,
-    user_id: Option<Uuid>,
+    person: Option<Json<PersonColumn>>,
+}
+
+/// A person in one column, so that rows about other things stay small.
+#[derive(Clone, Deserialize)]
+struct PersonColumn {
+    id: Uuid,
     username: Option<String>,
-    email: Option<String>,
-    email_verified: Option<bool>,
-    profile: Option<serde_json::Value>,
-    has_password: Option<bool>,
-    created_at: Option<Timestamp>,
-    updated_at: Option<Timestamp>,
+    email: String,
+    email_verified: bool,
+    profile: Profile,
+    has_password: bool,
+    #[serde(with = "time::serde::rfc3339")]
+    created_at: Timestamp,
+    #[serde(with = "time::serde::rfc3339")]
+    updated_at: Timestamp,
 }
 
 /// Answers questions about many access tokens in one round trip. What they have in common is looked up once.
@@ -68,9 +77,8 @@ pub(super) async fn standings(
     // A session is looked for by its key and only where it matters, which EXISTS would leave to the planner.
     let rows = sqlx::query_as!(
         FactRow,
-        r#"SELECT g.id AS live_grant, g.client_id AS client, NULL::timestamptz AS tokens_not_before, NULL AS revoked_jti, NULL::uuid AS person_of,
-                  NULL::uuid AS user_id, NULL AS username, NULL AS email, NULL::boolean AS email_verified, NULL::jsonb AS profile,
-                  NULL::boolean AS has_password, NULL::timestamptz AS created_at, NULL::timestamptz AS updated_at
+        r#"SELECT g.id AS grant, g.client_id AS client, NULL::timestamptz AS tokens_not_before, NULL AS revoked_jti,
+                  NULL::jsonb AS "person: Json<PersonColumn>"
            FROM grants g
            JOIN users u ON u.id = g.user_id AND u.locked_at IS NULL
            JOIN clients c ON c.id = g.client_id AND c.disabled_at IS NULL AND c.tokens_not_before <= g.created_at
@@ -78,14 +86,15 @@ pub(super) async fn standings(
              AND ('offline_access' = ANY (g.scope)
                   OR (SELECT s.ended_at IS NULL AND s.expires_at > $5 FROM sessions s WHERE s.id = g.session_id))
            UNION ALL
-           SELECT NULL, c.id, GREATEST(c.tokens_not_before, 'epoch'), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+           SELECT NULL, c.id, GREATEST(c.tokens_not_before, 'epoch'), NULL, NULL
            FROM clients c WHERE c.id = ANY ($2) AND c.disabled_at IS NULL
            UNION ALL
-           SELECT NULL, NULL, NULL, r.jti, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+           SELECT NULL, NULL, NULL, r.jti, NULL
            FROM revoked_tokens r WHERE r.jti = ANY ($3)
            UNION ALL
-           SELECT NULL, NULL, NULL, NULL, g.id, u.id, u.username, u.email, u.email_verified, u.profile, u.password_hash IS NOT NULL,
-                  u.created_at, u.updated_at
+           SELECT g.id, NULL, NULL, NULL, jsonb_build_object('id', u.id, 'username', u.username, 'email', u.email,
+                  'email_verified', u.email_verified, 'profile', u.profile, 'has_password', u.password_hash IS NOT NULL,
+                  'created_at', u.created_at, 'updated_at', u.updated_at)
            FROM grants g JOIN users u ON u.id = g.user_id WHERE g.id = ANY ($4)"#,
         &wanted.grants,
         &wanted.clients as &[&str],
@@ -97,7 +106,7 @@ pub(super) async fn standings(
     .await?;
     db.keep(connection);
     let facts = Facts::from(rows);
-    Ok(questions.iter().map(|question| facts.judge(question)).collect())
+    Ok(questions.iter().map(|question| Ok(facts.judge(question))).collect())
 }
 
 /// What a statement has to look up, each thing once.
@@ -137,7 +146,7 @@ struct Facts {
     /// Enabled clients, and since when their tokens hold.
     clients: HashMap<String, Timestamp>,
     revoked: HashSet<String>,
-    people: HashMap<Uuid, FactRow>,
+    people: HashMap<Uuid, PersonColumn>,
 }
 
 impl From<Vec<FactRow>> for Facts {
@@ -145,7 +154,7 @@ impl From<Vec<FactRow>> for Facts {
         let mut facts = Self::default();
         for row in rows {
             match row {
-                FactRow { live_grant: Some(grant), client: Some(client), .. } => {
+                FactRow { grant: Some(grant), client: Some(client), .. } => {
                     facts.grants.insert(grant, client);
                 }
                 FactRow { client: Some(client), tokens_not_before: Some(not_before), .. } => {
@@ -154,8 +163,8 @@ impl From<Vec<FactRow>> for Facts {
                 FactRow { revoked_jti: Some(jti), .. } => {
                     facts.revoked.insert(jti);
                 }
-                FactRow { person_of: Some(grant), .. } => {
-                    facts.people.insert(grant, row);
+                FactRow { grant: Some(grant), person: Some(Json(person)), .. } => {
+                    facts.people.insert(grant, person);
                 }
                 _ => {}
             }
@@ -165,37 +174,31 @@ impl From<Vec<FactRow>> for Facts {
 }
 
 impl Facts {
-    fn judge(&self, question: &TokenQuestion) -> Result<TokenStanding, StoreError> {
+    fn judge(&self, question: &TokenQuestion) -> TokenStanding {
         let holds = match question.grant {
             Some(grant) => self.grants.get(&grant.0) == Some(&question.client_id),
             None => self.clients.get(&question.client_id).is_some_and(|since| *since <= question.issued_at),
         };
         let asked = question.grant.filter(|_| question.with_person);
-        let person = asked.and_then(|grant| self.people.get(&grant.0));
-        let person = person.map(FactRow::person).transpose()?.flatten();
-        Ok(TokenStanding { is_live: holds && !self.revoked.contains(&question.jti), person })
+        let person = asked.and_then(|grant| self.people.get(&grant.0)).cloned().map(User::from);
+        TokenStanding { is_live: holds && !self.revoked.contains(&question.jti), person }
     }
 }
 
-impl FactRow {
-    fn person(&self) -> Result<Option<User>, StoreError> {
-        let (Some(id), Some(email), Some(profile), Some(created_at), Some(updated_at)) =
-            (self.user_id, &self.email, &self.profile, self.created_at, self.updated_at)
-        else {
-            return Ok(None);
-        };
-        Ok(Some(User {
-            id: UserId(id),
-            username: self.username.clone(),
-            email: email.clone(),
-            email_verified: self.email_verified.unwrap_or(false),
-            profile: super::users::profile(id, profile.clone())?,
+impl From<PersonColumn> for User {
+    fn from(person: PersonColumn) -> Self {
+        Self {
+            id: UserId(person.id),
+            username: person.username,
+            email: person.email,
+            email_verified: person.email_verified,
+            profile: person.profile,
             // Who is locked has no live token, so that is told already.
             state: UserState::Active,
-            has_password: self.has_password.unwrap_or(false),
-            created_at,
-            updated_at,
-        }))
+            has_password: person.has_password,
+            created_at: person.created_at,
+            updated_at: person.updated_at,
+        }
     }
 }
 

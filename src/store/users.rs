@@ -235,11 +235,7 @@ pub async fn delete(db: impl PgExecutor<'_>, id: &UserId) -> Result<bool, StoreE
     Ok(done.rows_affected() == 1)
 }
 
-/// The claims of a person's row.
-///
-/// # Errors
-/// [`StoreError::Corrupt`].
-pub(super) fn profile(id: Uuid, column: Value) -> Result<Profile, StoreError> {
+fn profile(id: Uuid, column: Value) -> Result<Profile, StoreError> {
     serde_json::from_value(column).map_err(|_| StoreError::Corrupt {
         table: "users",
         id: id.to_string(),
