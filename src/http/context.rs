@@ -8,6 +8,13 @@ use ipnet::IpNet;
 
 use super::errors::Reader;
 
+/// Bytes of the address and of all headers.
+pub(super) fn head_length(request: &Request) -> usize {
+    let address = request.uri().path_and_query().map_or(0, |address| address.as_str().len());
+    let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len());
+    address + headers.sum::<usize>()
+}
+
 pub(super) fn announced_length(headers: &HeaderMap) -> u64 {
     let text = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     text.and_then(|text| text.parse().ok()).unwrap_or_default()

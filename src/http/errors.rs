@@ -14,6 +14,8 @@ use super::{admin, pages};
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
 const BUSY: &str = "The server is busy or its database is away; try again in a moment.";
+const HEAD_TOO_LARGE: &str =
+    "The address and the headers of the request are too large together; send less, or parameters in the body.";
 const TOO_LARGE: &str = "The request body is too large.";
 const DEFECT: &str = "Something went wrong here; try again, and report the correlation id if it stays.";
 
@@ -140,6 +142,8 @@ pub(super) enum Breakdown {
     Panicked,
     /// The headers announce a body that is larger than allowed.
     TooLarge,
+    /// The address and the headers together are larger than allowed.
+    HeadTooLarge,
 }
 
 /// The answer after a breakdown, in the form that its reader expects.
@@ -148,8 +152,11 @@ pub(super) fn broken_down(breakdown: Breakdown, reader: Reader, origin: &Origin)
         Breakdown::TooSlow => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TemporarilyUnavailable, BUSY),
         Breakdown::Panicked => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ServerError, DEFECT),
         Breakdown::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::InvalidRequest, TOO_LARGE),
+        Breakdown::HeadTooLarge => {
+            (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, ErrorCode::InvalidRequest, HEAD_TOO_LARGE)
+        }
     };
-    if breakdown != Breakdown::TooLarge {
+    if matches!(breakdown, Breakdown::TooSlow | Breakdown::Panicked) {
         tracing::error!(
             correlation_id = origin.correlation_id,
             ?breakdown,

@@ -10,20 +10,22 @@ use std::time::{Duration, Instant};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::Site;
 
-/// All headers of a request together; more is answered with 431.
-const MOST_HEADER_BYTES: u32 = 32 * 1024;
+/// Address and headers of a request together; more is answered with 431.
+pub(super) const MOST_HEADER_BYTES: u32 = 32 * 1024;
 /// A client that takes longer for its first request, up to the end of the headers, is cut off.
 const FIRST_REQUEST: Duration = Duration::from_secs(10);
 /// The same for each further request. Proxies keep connections open for a minute, and must not send a request into one that closes.
 const NEXT_REQUEST: Duration = Duration::from_secs(75);
 /// Pause after the system refused a connection, for example because no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Pause before a client that has sent very little is looked at again.
+const PEEK_PAUSE: Duration = Duration::from_millis(10);
 
 /// A listener and what is served on it.
 pub struct Service {
@@ -42,18 +44,17 @@ pub async fn serve(service: Service, stop: impl Future<Output = ()>, grace: Dura
     // hyper's own timeout of headers would not see who sends nothing at all, and would end the rest between two requests too soon.
     builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(MOST_HEADER_BYTES as usize);
     builder.http2().timer(TokioTimer::new()).max_header_list_size(MOST_HEADER_BYTES).max_concurrent_streams(100);
+    let builders = Arc::new(Builders { http1: builder.clone().http1_only(), http2: builder.http2_only() });
     let graceful = GracefulShutdown::new();
+    let (running, stopped) = watch::channel(());
     let places = Arc::new(Semaphore::new(most_connections));
     tokio::pin!(stop);
     loop {
         tokio::select! {
             accepted = accept(&listener, &places) => match accepted {
                 Ok((stream, peer, place)) => {
-                    let connection = handle(&builder, &graceful, &site, stream, peer);
-                    tokio::spawn(async move {
-                        connection.await;
-                        drop(place);
-                    });
+                    let client = Client { stream, peer, stopped: stopped.clone(), _place: place };
+                    tokio::spawn(handle(Arc::clone(&builders), graceful.watcher(), site.clone(), client));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -64,6 +65,7 @@ pub async fn serve(service: Service, stop: impl Future<Output = ()>, grace: Dura
         }
     }
     drop(listener);
+    drop(running);
     let open = graceful.count();
     if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
         tracing::warn!(open, "some connections did not finish in time");
@@ -86,37 +88,69 @@ async fn accept(
     Ok((stream, peer, place))
 }
 
-/// Serves one connection to its end.
-fn handle(
-    builder: &Builder<TokioExecutor>,
-    graceful: &GracefulShutdown,
-    site: &Site,
+/// One for each version of HTTP. With one for both, hyper would read what tells the version first and then double its buffer for the rest.
+struct Builders {
+    http1: Builder<TokioExecutor>,
+    http2: Builder<TokioExecutor>,
+}
+
+/// Who has connected.
+struct Client {
     stream: TcpStream,
     peer: SocketAddr,
-) -> impl Future<Output = ()> + 'static {
+    /// Changes when the server stops.
+    stopped: watch::Receiver<()>,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Serves one connection to its end.
+async fn handle(builders: Arc<Builders>, watcher: Watcher, site: Site, mut client: Client) {
     // Answers are small; waiting to fill a packet only adds delay.
-    if let Err(error) = stream.set_nodelay(true) {
+    if let Err(error) = client.stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    let site = site.clone();
     let activity = Arc::new(Activity::new());
+    let begun = tokio::select! {
+        begun = begins_with_http2(&client.stream) => begun,
+        () = activity.rests_too_long() => return tracing::debug!("a connection without a request was closed"),
+        _ = client.stopped.changed() => return,
+    };
+    let builder = match begun {
+        Ok(true) => &builders.http2,
+        Ok(false) => &builders.http1,
+        Err(error) => return tracing::debug!(%error, "a connection ended early"),
+    };
     let seen = Arc::clone(&activity);
+    let Client { stream, peer, stopped: _, _place } = client;
     let service = service_fn(move |request| {
         let (site, working) = (site.clone(), Working::begin(&seen));
-        async move {
+        // Boxed, so that a connection that rests does not hold the room of an answer.
+        Box::pin(async move {
             let _working = working;
             Ok::<_, Infallible>(site.answer(request, Some(peer.ip())).await)
-        }
+        })
     });
-    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-    let watched = graceful.watch(connection);
-    async move {
-        tokio::select! {
-            ended = watched => if let Err(error) = ended {
-                tracing::debug!(%error, "a connection ended early");
-            },
-            () = activity.rests_too_long() => tracing::debug!("a connection without a request was closed"),
+    // Boxed, so that it has one place: the futures around it would keep room for it twice.
+    let mut connection = Box::pin(watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned()));
+    tokio::select! {
+        ended = &mut connection => if let Err(error) = ended {
+            tracing::debug!(%error, "a connection ended early");
+        },
+        () = activity.rests_too_long() => tracing::debug!("a connection without a request was closed"),
+    }
+}
+
+/// Whether the first bytes are those of HTTP/2's preface (RFC 9113 §3.4); they stay where they are. No method of HTTP/1.1 begins like it.
+async fn begins_with_http2(stream: &TcpStream) -> std::io::Result<bool> {
+    const BEGIN: [u8; 4] = *b"PRI ";
+    let mut bytes = [0; BEGIN.len()];
+    loop {
+        let count = stream.peek(&mut bytes).await?;
+        if count == 0 || bytes[..count] != BEGIN[..count] || count == BEGIN.len() {
+            return Ok(count == BEGIN.len() && bytes == BEGIN);
         }
+        // One or two letters of it: the rest is on its way.
+        tokio::time::sleep(PEEK_PAUSE).await;
     }
 }
 

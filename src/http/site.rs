@@ -25,8 +25,9 @@ use crate::domain::Origin;
 use crate::telemetry::{self, RequestMeter};
 
 use super::HttpOptions;
-use super::context::{announced_length, method_label, new_correlation_id, reader, route_label, source};
+use super::context::{announced_length, head_length, method_label, new_correlation_id, reader, route_label, source};
 use super::errors::{self, Breakdown};
+use super::server::MOST_HEADER_BYTES;
 
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
@@ -126,6 +127,10 @@ impl Site {
     async fn handle(&self, mut request: Request, origin: &Origin) -> Response {
         let Inner { router, options, .. } = &*self.0;
         let reader = reader(&request);
+        // The HTTP/1.1 reader looks at its limit only when it has to read on, so it lets some larger heads pass.
+        if head_length(&request) > MOST_HEADER_BYTES as usize {
+            return errors::broken_down(Breakdown::HeadTooLarge, reader, origin);
+        }
         // A body that is announced as too large is not waited for.
         if announced_length(request.headers()) > options.max_body_bytes as u64 {
             return errors::broken_down(Breakdown::TooLarge, reader, origin);

@@ -18,6 +18,7 @@
 //! - `operation`: what a connection does, and what a good answer is
 //! - `target`: how Keystead and the reference are prepared and asked
 //! - `reference`: the reference itself, another process of this program
+//! - `storm`: what many who guess passwords do to everybody else
 //! - `run`, `processes`, `machine`, `account`, `report`: a run from its beginning to its table
 
 mod account;
@@ -30,6 +31,7 @@ mod processes;
 mod reference;
 mod report;
 mod run;
+mod storm;
 mod target;
 mod workload;
 

@@ -1,5 +1,6 @@
 //! What one connection does: requests whose answers are checked. The same operations run against Keystead and against the reference.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::failure::Failure;
@@ -32,6 +33,8 @@ pub enum Operation {
     Refresh(Chain),
     /// A person who signs in with a new browser.
     SignIn(SignIn),
+    /// Somebody who tries passwords for names that do not exist.
+    Guess(Guess),
 }
 
 impl Operation {
@@ -52,6 +55,7 @@ impl Operation {
             Self::SignIn(person) => {
                 person.sign_in(connection).await?;
             }
+            Self::Guess(guess) => guess.perform(connection).await?,
         }
         Ok(true)
     }
@@ -130,7 +134,15 @@ const SESSION: &str = "__Host-keystead-session";
 impl SignIn {
     /// Opens the page and posts its form as a browser would that was never here before. Gives the cookies of the session.
     pub async fn sign_in(&self, connection: &mut Connection) -> Result<String, Failure> {
-        let missing = |name: &str| Failure::new(format!("a sign-in was answered without {name}"));
+        let (browser, request) = self.form(connection).await?;
+        let answer = connection.exchange(&request).await?.with_status(303)?;
+        let session = answer.cookie(SESSION).ok_or_else(|| missing("the cookie of the session"))?;
+        let browser = answer.cookie(BROWSER).unwrap_or(browser);
+        Ok(format!("{SESSION}={session}; {BROWSER}={browser}"))
+    }
+
+    /// Opens the page. Gives the cookie of the browser, and the request that posts the form.
+    async fn form(&self, connection: &mut Connection) -> Result<(String, Vec<u8>), Failure> {
         let page = connection.exchange(&http::get("/login", &[])).await?.with_status(200)?;
         let browser = page.cookie(BROWSER).ok_or_else(|| missing("the cookie of the browser"))?;
         let (_, csrf) = page.body.split_once(r#"name="csrf_token" value=""#).ok_or_else(|| missing("a CSRF token"))?;
@@ -142,9 +154,48 @@ impl SignIn {
         ]);
         let cookie = format!("{BROWSER}={browser}");
         let request = http::post("/login", &[("Cookie", &cookie), ("Sec-Fetch-Site", "same-origin")], &form);
-        let answer = connection.exchange(&request).await?.with_status(303)?;
-        let session = answer.cookie(SESSION).ok_or_else(|| missing("the cookie of the session"))?;
-        let browser = answer.cookie(BROWSER).unwrap_or(browser);
-        Ok(format!("{SESSION}={session}; {BROWSER}={browser}"))
+        Ok((browser, request))
+    }
+}
+
+fn missing(name: &str) -> Failure {
+    Failure::new(format!("a sign-in was answered without {name}"))
+}
+
+/// Somebody who tries passwords for names that do not exist, each once. The server hashes for them as for anybody.
+pub struct Guess {
+    name: String,
+    tries: u64,
+    told: Arc<Told>,
+}
+
+/// What many were told who guessed.
+#[derive(Default)]
+pub struct Told {
+    /// The password is wrong, after it was hashed.
+    pub wrong: AtomicU64,
+    /// To come again later.
+    pub busy: AtomicU64,
+}
+
+impl Guess {
+    /// This many, with different names.
+    pub fn many(count: usize, told: &Arc<Told>) -> Vec<Operation> {
+        let guess = |number| Guess { name: format!("guess-{number}"), tries: 0, told: Arc::clone(told) };
+        (0..count).map(guess).map(Operation::Guess).collect()
+    }
+
+    async fn perform(&mut self, connection: &mut Connection) -> Result<(), Failure> {
+        self.tries += 1;
+        let username = format!("{}-{}@example.com", self.name, self.tries);
+        let person = SignIn { username, password: "a guess as good as any".to_owned() };
+        let (_, request) = person.form(connection).await?;
+        let answer = connection.exchange(&request).await?;
+        match answer.status {
+            200 | 401 | 422 => self.told.wrong.fetch_add(1, Ordering::Relaxed),
+            503 => self.told.busy.fetch_add(1, Ordering::Relaxed),
+            status => return Err(Failure::unexpected(status, answer.body, "wrong password, or busy")),
+        };
+        Ok(())
     }
 }

@@ -12,6 +12,7 @@ use crate::account::Used;
 use crate::failure::Failure;
 use crate::generator::Sample;
 use crate::machine::{Description, Pinning};
+use crate::storm::Storm;
 use crate::workload::{Bar, P99_BAR_MS, P99_CONNECTIONS};
 
 /// The share of the time from which on the load generator counts as the limit.
@@ -229,13 +230,15 @@ pub struct Report {
     lines: Vec<Line>,
     /// The server's resident memory when all was over.
     pub memory_at_the_end: Option<u64>,
+    /// What a storm of sign-ins did.
+    pub storm: Option<Storm>,
 }
 
 impl Report {
     /// Without lines yet.
     pub fn new(conditions: Conditions, args: &Args) -> Self {
         let settings = json!({ "seconds": args.seconds, "rate": args.rate, "only": args.only });
-        Self { conditions, settings, lines: Vec::new(), memory_at_the_end: None }
+        Self { conditions, settings, lines: Vec::new(), memory_at_the_end: None, storm: None }
     }
 
     /// Adds a line and shows that it goes on.
@@ -246,9 +249,10 @@ impl Report {
         self.lines.push(line);
     }
 
-    /// Errors in all lines but the parts of the mixed one, which are in its total.
+    /// Errors in the storm and in all lines but the parts of the mixed one, which are in its total.
     pub fn errors(&self) -> u64 {
-        self.lines.iter().filter(|line| !line.is_part()).map(Line::errors).sum()
+        let lines: u64 = self.lines.iter().filter(|line| !line.is_part()).map(Line::errors).sum();
+        lines + self.storm.as_ref().map_or(0, Storm::errors)
     }
 
     /// The table with what stands around it.
@@ -269,6 +273,9 @@ impl Report {
         for line in self.lines.iter().filter(|line| !line.is_part()) {
             line.add_remarks(&mut text);
         }
+        if let Some(storm) = &self.storm {
+            text.push_str(&storm.text());
+        }
         text
     }
 
@@ -283,6 +290,7 @@ impl Report {
             "start_ms": self.conditions.start.as_secs_f64() * 1e3,
             "resident_bytes_at_the_end": self.memory_at_the_end,
             "errors": self.errors(),
+            "storm": self.storm.as_ref().map(Storm::json),
             "workloads": self.lines.iter().map(Line::json).collect::<Vec<_>>(),
         });
         if let Some(folder) = path.parent() {

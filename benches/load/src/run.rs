@@ -11,14 +11,17 @@ use crate::machine::{self, Description, Pinning};
 use crate::operation::Operation;
 use crate::processes::{Folder, Server, Stage};
 use crate::report::{Conditions, Line, Report};
+use crate::storm::{Storm, storm};
 use crate::target::{Keystead, Need, Reference, Target};
-use crate::workload::{Kind, MIX, MIX_KINDS, MIXED, WORKLOADS, Workload};
+use crate::workload::{Kind, MIX, MIX_KINDS, MIXED, STORM, STORM_KINDS, WORKLOADS, Workload};
 
 /// Each workload is run in turn on both targets this often, so that what else the machine does hits both.
 const ROUNDS: u32 = 3;
 const WARM_UP: Duration = Duration::from_millis(300);
 /// The mixed workload lasts this many times as long: at its rate a p99.9 needs many seconds to mean anything.
 const MIXED_LONGER: u32 = 3;
+/// Connections of those who suffer a storm.
+const CONNECTIONS_IN_STORM: usize = 32;
 /// Starts of the server of which the median is told.
 const STARTS: usize = 5;
 
@@ -58,10 +61,11 @@ fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     })
 }
 
-/// What runs: the chosen workloads, and whether the mixed one is among them.
+/// What runs: the chosen workloads, and whether the mixed one and the storm are among them.
 struct Chosen {
     workloads: Vec<Workload>,
     mixed: bool,
+    storm: bool,
 }
 
 fn chosen(only: &[String]) -> Result<Chosen, Failure> {
@@ -70,11 +74,11 @@ fn chosen(only: &[String]) -> Result<Chosen, Failure> {
     let means = |word: &str, name: &str| word == name || (!exists(word) && name.starts_with(word));
     let wanted = |name: &str| only.is_empty() || only.iter().any(|word| means(word, name));
     let workloads: Vec<Workload> = WORKLOADS.into_iter().filter(|workload| wanted(workload.name)).collect();
-    let names: Vec<&str> = WORKLOADS.iter().map(|workload| workload.name).chain([MIXED]).collect();
+    let names: Vec<&str> = WORKLOADS.iter().map(|workload| workload.name).chain([MIXED, STORM]).collect();
     if let Some(word) = only.iter().find(|word| !names.iter().any(|name| means(word, name))) {
         return Err(Failure::new(format!("no workload is called {word}; there are: {}", names.join(", "))));
     }
-    Ok(Chosen { workloads, mixed: wanted(MIXED) })
+    Ok(Chosen { workloads, mixed: wanted(MIXED), storm: wanted(STORM) })
 }
 
 async fn on_database(
@@ -115,6 +119,9 @@ async fn on_database(
         for line in bench.compare_mixed(connections, args.rate).await.map_err(|failure| failure.at(MIXED))? {
             report.add(line);
         }
+    }
+    if chosen.storm {
+        report.storm = Some(bench.storm(args.rate / 2).await.map_err(|failure| failure.at(STORM))?);
     }
     report.memory_at_the_end = machine::resident_memory(server.pid);
     server.stop().await?;
@@ -161,7 +168,7 @@ impl Bench {
         for _ in 0..ROUNDS {
             for is_server in [false, true] {
                 let side = if is_server { &mut self.keystead } else { &mut self.reference };
-                let sets = side.sets(connections).await?;
+                let sets = side.sets(MIX_KINDS, connections).await?;
                 let before = Account::draw(side.pid, self.database);
                 let samples = generator::open(side.target.address(), MIX, sets, rate, span).await?;
                 let used = Account::draw(side.pid, self.database).since(&before);
@@ -177,6 +184,15 @@ impl Bench {
         total.reference.memory = machine::resident_memory(self.reference.pid);
         Ok([total].into_iter().chain(lines).collect())
     }
+
+    /// Only Keystead: the reference has nothing that could suffer.
+    async fn storm(&mut self, rate: u32) -> Result<Storm, Failure> {
+        let side = &mut self.keystead;
+        let sets =
+            [side.sets(STORM_KINDS, CONNECTIONS_IN_STORM).await?, side.sets(STORM_KINDS, CONNECTIONS_IN_STORM).await?];
+        let span = Span { warm_up: WARM_UP, measured: self.slice * ROUNDS * MIXED_LONGER };
+        storm(side.target.address(), sets, rate, span).await
+    }
 }
 
 /// One of the two, and its process.
@@ -187,10 +203,14 @@ struct Side {
 
 impl Side {
     /// For each connection one operation of each kind.
-    async fn sets(&mut self, connections: usize) -> Result<Vec<[Operation; MIX.len()]>, Failure> {
+    async fn sets<const N: usize>(
+        &mut self,
+        of: [Kind; N],
+        connections: usize,
+    ) -> Result<Vec<[Operation; N]>, Failure> {
         let need = Need { connections, load: Duration::ZERO };
         let mut kinds = Vec::new();
-        for kind in MIX_KINDS {
+        for kind in of {
             kinds.push(self.target.operations(kind, need).await?.into_iter());
         }
         let mut sets = Vec::new();

@@ -121,3 +121,25 @@ pub const MIX_KINDS: [Kind; 5] = [
     Kind::UserInfo,
     Kind::SignIn,
 ];
+
+/// What the storm of sign-ins is called.
+pub const STORM: &str = "storm";
+
+/// What goes on during a storm, and how many of a hundred.
+pub const STORM_MIX: [(&str, u64); 5] =
+    [("introspection", 60), ("refresh", 15), ("client-credentials", 15), ("userinfo", 5), ("discovery", 5)];
+
+/// The same, as kinds.
+pub const STORM_KINDS: [Kind; 5] = [
+    Kind::IntrospectMany,
+    Kind::Refresh(None),
+    Kind::ClientCredentials(Algorithm::Es256),
+    Kind::UserInfo,
+    Kind::Discovery,
+];
+
+/// Connections that try to sign in: more than the server's threads and its queue hold, so that it has to send some away.
+pub const STORM_CONNECTIONS: usize = 100;
+
+/// How many times longer 99 of 100 requests may take during a storm.
+pub const STORM_BAR: f64 = 2.0;

@@ -29,6 +29,19 @@ pub struct HashParams {
     pub parallelism: u32,
 }
 
+/// How much a hash thread steps back for the threads that answer requests: with 10 it gets a tenth of what they get.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
+/// Lets everybody else go first who wants this thread's core. Only on Linux is this about a thread and not about the process.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    {
+        // It is always allowed to step back; who runs the process with a still lower priority is not contradicted.
+        let _ = rustix::process::setpriority_process(None, NICENESS);
+    }
+}
+
 /// The outcome of a verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verdict {
@@ -73,7 +86,10 @@ impl PasswordPool {
         for index in 0..threads.max(1) {
             let (queue, memory) = (Arc::clone(&pool.queue), Memory::new(params.memory_kib));
             let thread = std::thread::Builder::new().name(format!("password-{index}"));
-            let started = thread.spawn(move || queue.work(memory));
+            let started = thread.spawn(move || {
+                give_way();
+                queue.work(memory);
+            });
             started.map_err(|error| CryptoError::Thread { reason: error.to_string() })?;
         }
         Ok(pool)

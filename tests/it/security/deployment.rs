@@ -310,7 +310,8 @@ async fn security_70_bombs_in_the_form_of_a_token_are_inactive_at_once() {
         assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, r#"{"active":false}"#), "{begin}");
         let bearer = format!("Bearer {}", bomb.replace('\u{202e}', "x"));
         let info = app.get_as("/oauth2/userinfo", &bearer).await;
-        assert_eq!(info.status, 401, "{begin}");
+        // The largest are more than a request's head may hold.
+        assert_eq!(info.status, if bearer.len() > 32_000 { 431 } else { 401 }, "{begin}");
     }
 }
 
