@@ -99,6 +99,10 @@ pub async fn run(args: &Args) -> Result<Report, Failure> {
     };
     // Whatever happened: PostgreSQL must not be left behind.
     postgres.stop().await?;
+    if outcome.is_err() {
+        // Filling takes so long that what was found before should not be lost.
+        crate::progress(&report.text());
+    }
     outcome.map(|()| report)
 }
 

@@ -70,7 +70,7 @@ pub async fn explain(database: &mut Database) -> Result<Vec<(&'static str, Strin
         let rows = sqlx::raw_sql(explain).fetch_all(&mut database.connection).await?;
         let lines: Vec<String> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
         plans.push((name, lines.join("\n")));
-        database.run("RESET plan_cache_mode; DEALLOCATE ALL").await?;
+        database.run(&format!("RESET plan_cache_mode; DEALLOCATE {name}")).await?;
     }
     Ok(plans)
 }
