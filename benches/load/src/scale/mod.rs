@@ -117,7 +117,8 @@ async fn on_database(args: &Args, stage: &Stage, postgres: &mut Server, report: 
 
     let few = Circle::default();
     few.extend(keystead.plain_chains(None, CHAINS).await?);
-    let probe = Probe { keystead: &keystead, connections: &args.connections, measured: args.span() };
+    let processes = [server.pid, postgres.pid];
+    let probe = Probe { keystead: &keystead, processes, connections: &args.connections, measured: args.span() };
     database.vacuum().await?;
     report.small = probe.run("small", few).await?;
     report.took("chains, and measuring the small database");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::account::{Account, Used};
 use crate::failure::Failure;
 use crate::generator::{self, Sample, Span};
 use crate::http::Connection;
@@ -19,12 +20,32 @@ pub struct Measured {
     pub connections: usize,
     /// What came of it.
     pub sample: Sample,
+    /// Processor time, which stays true where something else keeps the cores busy as well.
+    pub used: Used,
+}
+
+impl Measured {
+    fn shown(self, name: &str) -> Self {
+        let (rate, p99) = (self.sample.rate(), self.sample.latency.quantile(0.99).unwrap_or_default());
+        crate::progress(&format!("{name}: {} {}: {rate:.0}/s, p99 {p99:.2?}", self.workload, self.connections));
+        self
+    }
+
+    /// Processor milliseconds of one request in the server and in PostgreSQL.
+    pub fn cost(&self) -> Option<f64> {
+        let used = self.used.server()? + self.used.database()?;
+        #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+        let requests = self.sample.performed as f64;
+        (requests > 0.0).then(|| used.as_secs_f64() * 1e3 / requests)
+    }
 }
 
 /// Who is asked, and how.
 pub struct Probe<'a> {
     /// The server.
     pub keystead: &'a Keystead,
+    /// Its process, and the one from which PostgreSQL descends.
+    pub processes: [u32; 2],
     /// Numbers of connections.
     pub connections: &'a [usize],
     /// How long each is measured.
@@ -36,15 +57,19 @@ impl Probe<'_> {
     pub async fn run(&self, name: &str, chains: Circle) -> Result<Vec<Measured>, Failure> {
         let mut lines = Vec::new();
         for &connections in self.connections {
+            let before = self.account();
             let sample = self.refresh(&chains, connections, self.measured).await?;
-            lines.push(Self::line(name, "refresh", connections, sample));
+            let used = self.account().since(&before);
+            lines.push(Measured { workload: "refresh", connections, sample, used }.shown(name));
         }
         // Each chain has a token of its own by now, the one of its last refresh, unless the load was short.
         self.refresh_all(&chains).await?;
         for &connections in self.connections {
             let operations = self.keystead.introspect_each(&chains, connections);
+            let before = self.account();
             let sample = self.load(operations, self.measured).await?;
-            lines.push(Self::line(name, "introspection-many", connections, sample));
+            let used = self.account().since(&before);
+            lines.push(Measured { workload: "introspection-many", connections, sample, used }.shown(name));
         }
         Ok(lines)
     }
@@ -71,9 +96,8 @@ impl Probe<'_> {
         }
     }
 
-    fn line(name: &str, workload: &'static str, connections: usize, sample: Sample) -> Measured {
-        let p99 = sample.latency.quantile(0.99).unwrap_or_default();
-        crate::progress(&format!("{name}: {workload} {connections}: {:.0}/s, p99 {p99:.2?}", sample.rate()));
-        Measured { workload, connections, sample }
+    fn account(&self) -> Account {
+        let [server, database] = self.processes;
+        Account::draw(server, database)
     }
 }

@@ -105,7 +105,18 @@ impl Report {
     }
 
     fn latencies(&self) -> Vec<Vec<String>> {
-        let titles = ["workload", "conn.", "req/s", "p50 ms", "p99 ms", "p99.9 ms", "p99 to small", "bar"];
+        let titles = [
+            "workload",
+            "conn.",
+            "req/s",
+            "p50 ms",
+            "p99 ms",
+            "p99.9 ms",
+            "p99 to small",
+            "bar",
+            "CPU ms",
+            "CPU to small",
+        ];
         let mut rows = vec![row(&titles)];
         for (state, lines) in [("small", &self.small), ("big", &self.big), ("rotated", &self.rotated)] {
             for (line, small) in lines.iter().zip(&self.small) {
@@ -121,6 +132,8 @@ impl Report {
                     format!("{:.2}", milliseconds(sample, 0.999)),
                     if state == "small" { String::new() } else { format!("{ratio:.2}") },
                     if state == "small" { String::new() } else { format!("{BAR} {met}") },
+                    line.cost().map_or(String::new(), |cost| format!("{cost:.3}")),
+                    line.cost().zip(small.cost()).map_or(String::new(), |(cost, small)| format!("{:.2}", cost / small)),
                 ]);
             }
         }
@@ -232,7 +245,7 @@ impl CleanUp {
 
 impl Measured {
     fn json(&self) -> Value {
-        json!({ "workload": self.workload, "connections": self.connections, "result": sample(&self.sample) })
+        json!({ "workload": self.workload, "connections": self.connections, "result": sample(&self.sample), "cpu_ms": self.cost() })
     }
 }
 
