@@ -1,12 +1,13 @@
 # Each target installs what it misses (PostgreSQL, Chromium, Node.js; by apt or brew) and then does one thing.
 
-.PHONY: help dev test lint bench sqlx-prepare
+.PHONY: help dev test lint bench bench-scale sqlx-prepare
 
 help:
 	@echo 'make dev           start Keystead with a PostgreSQL of its own; ARGS="--listen 127.0.0.1:9000" passes arguments on'
 	@echo 'make test          all tests: Rust, then real clients and a browser'
 	@echo 'make lint          formatting, clippy, documentation, queries, dependencies'
 	@echo 'make bench         load on a release build and on a bare reference, side by side; ARGS="--only refresh --seconds 1"'
+	@echo 'make bench-scale   the same server over ten million grants; ARGS="--users 20000 --grants 200000 --rotations 200000" is a quick look'
 	@echo 'make sqlx-prepare  describe the queries again after a change of SQL or migrations'
 
 dev:
@@ -26,6 +27,10 @@ lint:
 bench:
 	@tools/install.sh rust compiler postgres
 	@tools/bench.sh $(ARGS)
+
+bench-scale:
+	@tools/install.sh rust compiler postgres
+	@tools/bench-scale.sh $(ARGS)
 
 sqlx-prepare:
 	@tools/install.sh rust compiler postgres

@@ -18,6 +18,7 @@
 //! - `operation`: what a connection does, and what a good answer is
 //! - `target`: how Keystead and the reference are prepared and asked
 //! - `reference`: the reference itself, another process of this program
+//! - `scale`: `make bench-scale`, the same server over millions of grants
 //! - `storm`: what many who guess passwords do to everybody else
 //! - `run`, `processes`, `machine`, `account`, `report`: a run from its beginning to its table
 
@@ -31,6 +32,7 @@ mod processes;
 mod reference;
 mod report;
 mod run;
+mod scale;
 mod storm;
 mod target;
 mod workload;
@@ -57,6 +59,8 @@ enum Part {
     /// The reference alone; a run starts it by itself.
     #[command(hide = true)]
     Reference(reference::Args),
+    /// `make bench-scale`: fills the database, and measures refresh, introspection, clean-up and vacuum before and after.
+    Scale(scale::Args),
 }
 
 /// What to run, and for how long.
@@ -97,9 +101,7 @@ async fn bench(args: &Args) -> Result<(), Failure> {
         return Err(Failure::new("--connections and --seconds must be greater than zero"));
     }
     let report = run::run(args).await?;
-    let this = std::env::current_exe()?;
-    let target = this.parent().and_then(std::path::Path::parent).unwrap_or(&this);
-    let path = args.json.clone().unwrap_or_else(|| target.join("bench/latest.json"));
+    let path = result(args.json.as_ref(), "latest.json")?;
     report.write(&path)?;
     println!("\n{}\n{}", report.text(), path.display());
     match report.errors() {
@@ -110,17 +112,34 @@ async fn bench(args: &Args) -> Result<(), Failure> {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "the report is what this program is for")]
+async fn grow(args: &scale::Args) -> Result<(), Failure> {
+    let report = scale::run(args).await?;
+    let path = result(args.json.as_ref(), "scale.json")?;
+    report.write(&path)?;
+    println!("\n{}\n{}", report.text(), path.display());
+    Ok(())
+}
+
+/// Where the JSON goes: where it was told, or into cargo's target folder.
+fn result(told: Option<&PathBuf>, name: &str) -> Result<PathBuf, Failure> {
+    let this = std::env::current_exe()?;
+    let target = this.parent().and_then(std::path::Path::parent).unwrap_or(&this);
+    Ok(told.cloned().unwrap_or_else(|| target.join("bench").join(name)))
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut builder = match arguments.part {
         // As many threads as the server has.
-        Some(_) => tokio::runtime::Builder::new_multi_thread(),
-        None => tokio::runtime::Builder::new_current_thread(),
+        Some(Part::Reference(_)) => tokio::runtime::Builder::new_multi_thread(),
+        Some(Part::Scale(_)) | None => tokio::runtime::Builder::new_current_thread(),
     };
     let outcome = builder.enable_all().build().map_err(Failure::from).and_then(|runtime| {
         runtime.block_on(async {
             match arguments.part {
                 Some(Part::Reference(args)) => reference::run(args).await,
+                Some(Part::Scale(args)) => grow(&args).await,
                 None => bench(&arguments.bench).await,
             }
         })

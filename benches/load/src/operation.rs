@@ -1,5 +1,6 @@
 //! What one connection does: requests whose answers are checked. The same operations run against Keystead and against the reference.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -31,6 +32,8 @@ pub enum Operation {
     Once { stock: Stock, expected: &'static str },
     /// A chain of refresh tokens.
     Refresh(Chain),
+    /// Many chains, one after the other.
+    RefreshEach(Circle),
     /// A person who signs in with a new browser.
     SignIn(SignIn),
     /// Somebody who tries passwords for names that do not exist.
@@ -52,6 +55,7 @@ impl Operation {
                 check(&connection.exchange(&request).await?, expected)?;
             }
             Self::Refresh(chain) => chain.refresh(connection).await?,
+            Self::RefreshEach(circle) => return circle.refresh(connection).await,
             Self::SignIn(person) => {
                 person.sign_in(connection).await?;
             }
@@ -111,6 +115,41 @@ impl Chain {
         replace(&mut self.refresh_token, refresh_token);
         replace(&mut self.access_token, access_token);
         Ok(())
+    }
+}
+
+/// Chains that all connections share: each takes the first and puts it back at the end. One whose refresh failed does not come back.
+#[derive(Clone, Default)]
+pub struct Circle(Arc<Mutex<VecDeque<Chain>>>);
+
+impl Circle {
+    /// Adds chains.
+    pub fn extend(&self, chains: Vec<Chain>) {
+        self.chains().extend(chains);
+    }
+
+    /// How many there are, apart from those in use.
+    pub fn len(&self) -> usize {
+        self.chains().len()
+    }
+
+    /// The last access token of each.
+    pub fn access_tokens(&self) -> Vec<String> {
+        self.chains().iter().map(|chain| chain.access_token().to_owned()).collect()
+    }
+
+    /// Refreshes the next one. `false`: there is none.
+    pub async fn refresh(&self, connection: &mut Connection) -> Result<bool, Failure> {
+        // Not within the `if`: the lock would be held while the request is on its way.
+        let next = self.chains().pop_front();
+        let Some(mut chain) = next else { return Ok(false) };
+        chain.refresh(connection).await?;
+        self.chains().push_back(chain);
+        Ok(true)
+    }
+
+    fn chains(&self) -> std::sync::MutexGuard<'_, VecDeque<Chain>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -301,15 +301,15 @@ impl Report {
 }
 
 /// Which version was measured, if this is a checkout; with a plus behind it if files differ from that.
-fn commit() -> Option<String> {
+pub fn commit() -> Option<String> {
     let described = Command::new("git").args(["describe", "--always", "--dirty=+", "--abbrev=12"]).output().ok()?;
     described.status.success().then(|| String::from_utf8_lossy(&described.stdout).trim().to_owned())
 }
 
 /// Columns as wide as their widest cell; the first to the left, the others to the right.
-fn aligned(rows: &[Vec<String>]) -> String {
+pub fn aligned(rows: &[Vec<String>]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..TITLES.len()).map(width).collect();
+    let widths: Vec<usize> = (0..rows.first().map_or(0, Vec::len)).map(width).collect();
     let mut text = String::new();
     for row in rows {
         for (index, (cell, width)) in row.iter().zip(&widths).enumerate() {

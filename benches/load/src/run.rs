@@ -29,15 +29,8 @@ const STARTS: usize = 5;
 pub async fn run(args: &Args) -> Result<Report, Failure> {
     let workloads = chosen(&args.only)?;
     let machine = Description::read();
-    let pinning = Pinning::arrange();
-    let this = std::env::current_exe()?;
-    let keystead = args.keystead.clone().unwrap_or_else(|| this.with_file_name("keystead"));
-    if !keystead.is_file() {
-        return Err(Failure::new(format!("{} is missing; use `make bench`, which builds it", keystead.display())));
-    }
     let folder = Folder::make()?;
-    let log = args.log.clone().unwrap_or_else(|| PathBuf::from("/dev/null"));
-    let stage = Stage { pinning, keystead, this, folder: folder.path().to_owned(), log };
+    let stage = stage(&folder, args.keystead.clone(), args.log.clone())?;
     let stopped = stop_signal()?;
     let mut database = stage.database()?;
     let measured = tokio::select! {
@@ -49,8 +42,20 @@ pub async fn run(args: &Args) -> Result<Report, Failure> {
     measured
 }
 
+/// Pins this process, and finds the programs.
+pub fn stage(folder: &Folder, keystead: Option<PathBuf>, log: Option<PathBuf>) -> Result<Stage, Failure> {
+    let pinning = Pinning::arrange();
+    let this = std::env::current_exe()?;
+    let keystead = keystead.unwrap_or_else(|| this.with_file_name("keystead"));
+    if !keystead.is_file() {
+        return Err(Failure::new(format!("{} is missing; use `make bench`, which builds it", keystead.display())));
+    }
+    let log = log.unwrap_or_else(|| PathBuf::from("/dev/null"));
+    Ok(Stage { pinning, keystead, this, folder: folder.path().to_owned(), log })
+}
+
 /// Ends with the first SIGTERM or Ctrl-C. Listens from the call on.
-fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+pub fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     Ok(async move {

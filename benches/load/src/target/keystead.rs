@@ -10,7 +10,7 @@ use super::{
 };
 use crate::failure::Failure;
 use crate::http::{self, Connection};
-use crate::operation::{Chain, Operation, SignIn};
+use crate::operation::{Chain, Circle, Operation, SignIn};
 use crate::processes::Stage;
 use crate::workload::{Algorithm, Kind};
 
@@ -18,9 +18,9 @@ const TOKEN_PATH: &str = "/oauth2/token";
 /// Access tokens of `introspection-many`: grants, and tokens of each.
 const GRANTS: usize = 256;
 const TOKENS_A_GRANT: usize = 16;
-/// What `keystead dev` puts into its database (CONTRACT.md).
+/// What `keystead dev` puts into its database (CONTRACT.md): a client of the admin API and a person.
 const ADMIN: (&str, &str) = ("demo-admin", "demo-admin-secret-0000000000000000000000");
-const PERSON: (&str, &str) = ("demo@example.com", "keystead demo password");
+pub const PERSON: (&str, &str) = ("demo@example.com", "keystead demo password");
 
 /// A client and how it authenticates.
 struct Client {
@@ -136,9 +136,14 @@ impl Keystead {
 
     /// Grants of one of the web applications, and the chains of their refresh tokens.
     async fn chains(&self, client: usize, count: usize) -> Result<Vec<Chain>, Failure> {
+        self.chains_of(client, &self.cookies, count).await
+    }
+
+    /// The same for the person whose browser has these cookies.
+    async fn chains_of(&self, client: usize, cookies: &str, count: usize) -> Result<Vec<Chain>, Failure> {
         let mut connection = Connection::open(self.public).await?;
         let client = &self.web[client];
-        let mut browser = Browser::new(client, &self.cookies);
+        let mut browser = Browser::new(client, cookies);
         let mut chains = Vec::new();
         for _ in 0..count {
             let redemption = browser.produce(&mut connection).await?;
@@ -148,6 +153,17 @@ impl Keystead {
             chains.push(Chain::new(TOKEN_PATH, &client.authorization, token, client.id_token));
         }
         Ok(chains)
+    }
+
+    /// Chains of the application without ID tokens, for the person whose browser has these cookies or, without them, the demo's.
+    pub async fn plain_chains(&self, cookies: Option<&str>, count: usize) -> Result<Vec<Chain>, Failure> {
+        self.chains_of(0, cookies.unwrap_or(&self.cookies), count).await
+    }
+
+    /// Introspection of the last access token of each chain, on every connection from a different one on.
+    pub fn introspect_each(&self, chains: &Circle, connections: usize) -> Vec<Operation> {
+        let requests = chains.access_tokens().iter().map(|token| self.introspection(token)).collect();
+        many(requests, ACTIVE, connections)
     }
 
     async fn access_token(&self, client: usize) -> Result<String, Failure> {

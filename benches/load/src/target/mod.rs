@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use tokio::task::JoinSet;
 
-pub use keystead::Keystead;
+pub use keystead::{Keystead, PERSON};
 pub use reference::Reference;
 
 use crate::failure::Failure;
