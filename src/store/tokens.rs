@@ -39,20 +39,16 @@ pub struct TokenStanding {
     pub person: Option<User>,
 }
 
-/// What is true at the moment of the tokens asked about: one row, since each further one costs as much as the look-up.
-struct FactsRow {
-    /// Live grants.
-    grants: Vec<Uuid>,
-    /// Whose they are, in the same order.
-    grant_clients: Vec<String>,
-    /// Tokens of live clients that act by themselves, by `jti`.
-    client_tokens: Vec<String>,
-    /// Tokens that were revoked one by one, by `jti`.
-    revoked: Vec<String>,
-    people: Option<Json<HashMap<Uuid, PersonColumn>>>,
+/// One thing that is true at the moment.
+struct FactRow {
+    grant: Option<Uuid>,
+    client: Option<String>,
+    tokens_not_before: Option<Timestamp>,
+    revoked_jti: Option<String>,
+    person: Option<Json<PersonColumn>>,
 }
 
-/// A person, in JSON.
+/// A person in one column, so that rows about other things stay small.
 #[derive(Clone, Deserialize)]
 struct PersonColumn {
     id: Uuid,
@@ -79,62 +75,62 @@ pub(super) async fn standings(
     let wanted = Wanted::of(&questions);
     let mut connection = db.take().await?;
     // What is in parentheses is looked for by its key and only where it matters; as a join the planner might read a whole table for it.
-    let facts = sqlx::query_as!(
-        FactsRow,
-        r#"SELECT COALESCE(array_agg(g.id), '{}') AS "grants!", COALESCE(array_agg(g.client_id), '{}') AS "grant_clients!",
-                  ARRAY(SELECT q.jti FROM unnest($2::text[], $3::timestamptz[], $4::text[]) AS q (client_id, issued_at, jti)
-                        WHERE (SELECT c.disabled_at IS NULL AND c.tokens_not_before <= q.issued_at FROM clients c WHERE c.id = q.client_id))
-                      AS "client_tokens!",
-                  ARRAY(SELECT r.jti FROM revoked_tokens r WHERE r.jti = ANY ($5)) AS "revoked!",
-                  (SELECT jsonb_object_agg(p.id, (
-                       SELECT jsonb_build_object('id', u.id, 'username', u.username, 'email', u.email, 'email_verified', u.email_verified,
-                           'profile', u.profile, 'has_password', u.password_hash IS NOT NULL, 'created_at', u.created_at,
-                           'updated_at', u.updated_at)
-                       FROM users u WHERE u.id = p.user_id))
-                   FROM grants p WHERE p.id = ANY ($6)) AS "people: Json<HashMap<Uuid, PersonColumn>>"
+    let rows = sqlx::query_as!(
+        FactRow,
+        r#"SELECT g.id AS grant, g.client_id AS client, NULL::timestamptz AS tokens_not_before, NULL AS revoked_jti,
+                  NULL::jsonb AS "person: Json<PersonColumn>"
            FROM grants g
            JOIN users u ON u.id = g.user_id AND u.locked_at IS NULL
            JOIN clients c ON c.id = g.client_id AND c.disabled_at IS NULL AND c.tokens_not_before <= g.created_at
-           WHERE g.id = ANY ($1) AND g.ended_at IS NULL AND g.expires_at > $7
+           WHERE g.id = ANY ($1) AND g.ended_at IS NULL AND g.expires_at > $5
              AND ('offline_access' = ANY (g.scope)
-                  OR (SELECT s.ended_at IS NULL AND s.expires_at > $7 FROM sessions s WHERE s.id = g.session_id))"#,
+                  OR (SELECT s.ended_at IS NULL AND s.expires_at > $5 FROM sessions s WHERE s.id = g.session_id))
+           UNION ALL
+           SELECT NULL, c.id, GREATEST(c.tokens_not_before, 'epoch'), NULL, NULL
+           FROM clients c WHERE c.id = ANY ($2) AND c.disabled_at IS NULL
+           UNION ALL
+           SELECT NULL, NULL, NULL, r.jti, NULL
+           FROM revoked_tokens r WHERE r.jti = ANY ($3)
+           UNION ALL
+           SELECT p.id, NULL, NULL, NULL, (
+               SELECT jsonb_build_object('id', u.id, 'username', u.username, 'email', u.email, 'email_verified', u.email_verified,
+                   'profile', u.profile, 'has_password', u.password_hash IS NOT NULL, 'created_at', u.created_at,
+                   'updated_at', u.updated_at)
+               FROM users u WHERE u.id = p.user_id)
+           FROM grants p WHERE p.id = ANY ($4)"#,
         &wanted.grants,
-        &wanted.own.iter().map(|q| q.client_id.as_str()).collect::<Vec<_>>() as &[&str],
-        &wanted.own.iter().map(|q| q.issued_at).collect::<Vec<_>>(),
-        &wanted.own.iter().map(|q| q.jti.as_str()).collect::<Vec<_>>() as &[&str],
+        &wanted.clients as &[&str],
         &wanted.jtis as &[&str],
         &wanted.people,
         now,
     )
-    .fetch_one(&mut *connection)
+    .fetch_all(&mut *connection)
     .await?;
     db.keep(connection);
-    let facts = Facts::from(facts);
+    let facts = Facts::from(rows);
     Ok(questions.iter().map(|question| Ok(facts.judge(question))).collect())
 }
 
 /// What a statement has to look up, each thing once.
 struct Wanted<'a> {
     grants: Vec<Uuid>,
-    /// About tokens of clients that act by themselves.
-    own: Vec<&'a TokenQuestion>,
+    clients: Vec<&'a str>,
     jtis: Vec<&'a str>,
     people: Vec<Uuid>,
 }
 
 impl<'a> Wanted<'a> {
     fn of(questions: &'a [TokenQuestion]) -> Self {
-        let asked = |q: &TokenQuestion| q.grant.map(|grant| grant.0);
-        let people = questions.iter().filter(|q| q.with_person).filter_map(asked).collect();
-        let mut own: Vec<&TokenQuestion> = questions.iter().filter(|q| q.grant.is_none()).collect();
-        own.sort_unstable_by(|a, b| a.jti.cmp(&b.jti));
-        own.dedup_by(|a, b| a.jti == b.jti);
-        Self {
-            grants: once(questions.iter().filter_map(asked).collect()),
-            own,
-            jtis: once(questions.iter().map(|q| q.jti.as_str()).collect()),
-            people: once(people),
+        let (mut grants, mut clients, mut people) = (Vec::new(), Vec::new(), Vec::new());
+        for question in questions {
+            match question.grant {
+                Some(grant) => grants.push(grant.0),
+                None => clients.push(question.client_id.as_str()),
+            }
+            people.extend(question.grant.filter(|_| question.with_person).map(|grant| grant.0));
         }
+        let jtis = questions.iter().map(|q| q.jti.as_str()).collect();
+        Self { grants: once(grants), clients: once(clients), jtis: once(jtis), people: once(people) }
     }
 }
 
@@ -144,22 +140,38 @@ fn once<T: Ord>(mut values: Vec<T>) -> Vec<T> {
     values
 }
 
-/// The same, ready to be looked up.
+/// What is true of the tokens asked about.
+#[derive(Default)]
 struct Facts {
+    /// Live grants, and whose they are.
     grants: HashMap<Uuid, String>,
-    client_tokens: HashSet<String>,
+    /// Enabled clients, and since when their tokens hold.
+    clients: HashMap<String, Timestamp>,
     revoked: HashSet<String>,
     people: HashMap<Uuid, PersonColumn>,
 }
 
-impl From<FactsRow> for Facts {
-    fn from(row: FactsRow) -> Self {
-        Self {
-            grants: row.grants.into_iter().zip(row.grant_clients).collect(),
-            client_tokens: row.client_tokens.into_iter().collect(),
-            revoked: row.revoked.into_iter().collect(),
-            people: row.people.map(|people| people.0).unwrap_or_default(),
+impl From<Vec<FactRow>> for Facts {
+    fn from(rows: Vec<FactRow>) -> Self {
+        let mut facts = Self::default();
+        for row in rows {
+            match row {
+                FactRow { grant: Some(grant), client: Some(client), .. } => {
+                    facts.grants.insert(grant, client);
+                }
+                FactRow { client: Some(client), tokens_not_before: Some(not_before), .. } => {
+                    facts.clients.insert(client, not_before);
+                }
+                FactRow { revoked_jti: Some(jti), .. } => {
+                    facts.revoked.insert(jti);
+                }
+                FactRow { grant: Some(grant), person: Some(Json(person)), .. } => {
+                    facts.people.insert(grant, person);
+                }
+                _ => {}
+            }
         }
+        facts
     }
 }
 
@@ -167,7 +179,7 @@ impl Facts {
     fn judge(&self, question: &TokenQuestion) -> TokenStanding {
         let holds = match question.grant {
             Some(grant) => self.grants.get(&grant.0) == Some(&question.client_id),
-            None => self.client_tokens.contains(&question.jti),
+            None => self.clients.get(&question.client_id).is_some_and(|since| *since <= question.issued_at),
         };
         let asked = question.grant.filter(|_| question.with_person);
         let person = asked.and_then(|grant| self.people.get(&grant.0)).cloned().map(User::from);

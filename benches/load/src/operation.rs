@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::failure::Failure;
 use crate::http::{self, Answer, Connection};
@@ -208,6 +209,9 @@ pub struct Guess {
     told: Arc<Told>,
 }
 
+/// Who is told to come later does so after this, sooner than the answer says.
+const PAUSE: Duration = Duration::from_millis(500);
+
 /// What many were told who guessed.
 #[derive(Default)]
 pub struct Told {
@@ -232,7 +236,11 @@ impl Guess {
         let answer = connection.exchange(&request).await?;
         match answer.status {
             200 | 401 | 422 => self.told.wrong.fetch_add(1, Ordering::Relaxed),
-            503 => self.told.busy.fetch_add(1, Ordering::Relaxed),
+            503 => {
+                self.told.busy.fetch_add(1, Ordering::Relaxed);
+                tokio::time::sleep(PAUSE).await;
+                return Ok(());
+            }
             status => return Err(Failure::unexpected(status, answer.body, "wrong password, or busy")),
         };
         Ok(())
