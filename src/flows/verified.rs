@@ -13,8 +13,8 @@ use crate::protocol::introspection::Answer;
 use super::InternalError;
 use super::introspect::json;
 
-/// Some eight megabytes when full. The least used ones make way.
-const MOST: usize = 8_192;
+/// Some six megabytes when full. The least used ones make way.
+const MOST: usize = 6_144;
 
 /// Tokens by the SHA-256 of the whole text, so that a token with another signature is another token.
 pub struct VerifiedTokens(Cache<[u8; 32], Arc<VerifiedToken>>);

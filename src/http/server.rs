@@ -124,11 +124,10 @@ async fn handle(builders: Arc<Builders>, watcher: Watcher, site: Site, mut clien
     let Client { stream, peer, stopped: _, _place } = client;
     let service = service_fn(move |request| {
         let (site, working) = (site.clone(), Working::begin(&seen));
-        // Boxed, so that a connection that rests does not hold the room of an answer.
-        Box::pin(async move {
+        async move {
             let _working = working;
             Ok::<_, Infallible>(site.answer(request, Some(peer.ip())).await)
-        })
+        }
     });
     // Boxed, so that it has one place: the futures around it would keep room for it twice.
     let mut connection = Box::pin(watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned()));

@@ -19,7 +19,7 @@ const KEY_INTERVAL: Duration = Duration::from_mins(1);
 /// Rows are cleaned up this often.
 const CLEAN_INTERVAL: Duration = Duration::from_mins(1);
 /// Measurements are sorted this often.
-const METRICS_INTERVAL: Duration = Duration::from_secs(5);
+const METRICS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A job that takes longer is given up until its next turn.
 const LONGEST_WORK: Duration = Duration::from_mins(1);
