@@ -264,4 +264,89 @@ mod tests {
         }
         assert!(away >= QUEUE && full > 0, "{away} {full}");
     }
+
+    #[tokio::test]
+    async fn who_asked_first_is_answered_first() {
+        let batcher = Batcher::start(1, |questions: Arc<[u32]>| async move {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            doubled(&questions)
+        });
+        let (said, mut heard) = mpsc::unbounded_channel();
+        let numbers: Vec<u32> = (20..20 + 4 * u32::try_from(MOST).unwrap()).collect();
+        for &number in &numbers {
+            let (batcher, said) = (batcher.clone(), said.clone());
+            tokio::spawn(async move {
+                batcher.ask(number).await.unwrap();
+                said.send(number).unwrap();
+            });
+        }
+        drop(said);
+        let mut statements = Vec::new();
+        while let Some(number) = heard.recv().await {
+            statements.push((number - 20) / u32::try_from(MOST).unwrap());
+        }
+        assert_eq!(statements.len(), numbers.len());
+        assert!(statements.is_sorted(), "a later statement was answered before an earlier one");
+    }
+
+    #[tokio::test]
+    async fn who_still_waits_at_the_end_is_answered_and_then_the_flushers_go() {
+        let (alive, mut gone) = mpsc::channel::<()>(1);
+        let batcher = Batcher::start(2, move |questions: Arc<[u32]>| {
+            let alive = alive.clone();
+            async move {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                drop(alive);
+                doubled(&questions)
+            }
+        });
+        let asked: Vec<_> = (20..400)
+            .map(|question| {
+                let batcher = batcher.clone();
+                tokio::spawn(async move { (question, batcher.ask(question).await) })
+            })
+            .collect();
+        drop(batcher);
+        for task in asked {
+            let (question, answer) = task.await.unwrap();
+            assert_eq!(answer.unwrap(), question * 2);
+        }
+        let ended = tokio::time::timeout(Duration::from_secs(5), gone.recv()).await;
+        assert_eq!(ended, Ok(None), "a flusher goes on though nobody can ask any more");
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
+        /// Callers of all kinds at once: some ask the same, some what the database refuses, some go away before they are answered.
+        #[test]
+        fn each_caller_gets_its_own_answer(
+            callers in proptest::collection::vec((10..18_u32, 0..4_u8, proptest::bool::weighted(0.2)), 1..200),
+            flushers in 1..4_u8,
+        ) {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+            runtime.block_on(async {
+                let batcher = Batcher::start(flushers, |questions: Arc<[u32]>| async move {
+                    tokio::task::yield_now().await;
+                    doubled(&questions)
+                });
+                let mut stay = Vec::new();
+                for (question, turns, leaves) in callers {
+                    let batcher = batcher.clone();
+                    let task = tokio::spawn(async move {
+                        for _ in 0..turns {
+                            tokio::task::yield_now().await;
+                        }
+                        (question, batcher.ask(question).await)
+                    });
+                    if leaves { task.abort() } else { stay.push(task) }
+                }
+                for task in stay {
+                    match task.await.unwrap() {
+                        (13, Err(error)) => assert!(error.is_constraint("thirteen"), "{error}"),
+                        (question, answer) => assert_eq!(answer.unwrap(), question * 2),
+                    }
+                }
+            });
+        }
+    }
 }

@@ -7,7 +7,7 @@ use crate::domain::Timestamp;
 use super::StoreError;
 
 /// Rows that one statement removes at most. They are chosen in an array: with IN the planner might join, and read the whole table for it.
-const STEP: i64 = 500;
+const STEP: i64 = 100;
 
 /// Whether this process may clean up now; the lock lasts as long as the transaction, so one replica cleans at a time.
 ///

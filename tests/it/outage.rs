@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
+use axum::http::Request;
 use keystead::cli::dev::postgres::{PrivatePostgres, StartOptions};
 use nix::sys::signal::Signal;
 use sqlx::Connection as _;
@@ -281,6 +283,44 @@ async fn a_statement_that_waits_too_long_is_answered_with_503_and_others_are_not
     sqlx::raw_sql("COMMIT").execute(&mut elsewhere).await.unwrap();
     assert_eq!(load.refresh(&mut token).await.status, 200, "the same token works afterwards");
     serving.stop().await;
+}
+
+#[tokio::test]
+async fn behind_a_slow_database_only_so_many_wait_and_the_others_are_told_at_once() {
+    const CALLERS: usize = 6_000;
+    // Those for whom there is no place: the queue holds 4,096, and three statements 128 each at most.
+    const TOLD: usize = CALLERS - 4_096 - 3 * 128;
+    let url = database::fresh().await;
+    let load = prepare(&url, 0).await;
+    let app = Arc::new(TestApp::beside(&url).await);
+    let mut elsewhere = sqlx::PgConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql("BEGIN; LOCK TABLE clients IN ACCESS EXCLUSIVE MODE").execute(&mut elsewhere).await.unwrap();
+    let mut callers = JoinSet::new();
+    for _ in 0..CALLERS {
+        let app = Arc::clone(&app);
+        let request = Request::post("/oauth2/introspect")
+            .header("authorization", &load.service)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Body::from(format!("token={}", load.access_token)))
+            .unwrap();
+        callers.spawn(async move { app.send(request).await });
+    }
+    let (mut told, mut answered) = (0, 0);
+    while let Some(answer) = callers.join_next().await {
+        let answer = answer.unwrap();
+        if answer.status == 503 {
+            assert!(!answer.header("retry-after").is_empty(), "{}", answer.body);
+            told += 1;
+        } else {
+            assert_eq!((answer.status.as_u16(), answer.json()["active"] == true), (200, true), "{}", answer.body);
+            answered += 1;
+        }
+        if told == TOLD {
+            assert_eq!(answered, 0, "somebody was answered though the table is locked");
+            sqlx::raw_sql("COMMIT").execute(&mut elsewhere).await.unwrap();
+        }
+    }
+    assert!(told >= TOLD && answered >= 4_096, "{told} were told to come later, {answered} were answered");
 }
 
 #[tokio::test]

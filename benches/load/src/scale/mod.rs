@@ -6,12 +6,11 @@
 //! - `probe`: refresh and introspection, as people feel them
 //! - `clean_up`: the server's own job while people refresh
 //! - `rotations`: the statement of a refresh by the million, and what vacuum makes of it
-//! - `database`, `plans`: settings, sizes, statistics, and how PostgreSQL would run the statements
+//! - `database`: settings, sizes, statistics
 
 mod clean_up;
 mod database;
 mod fill;
-mod plans;
 mod probe;
 mod report;
 mod rotations;
@@ -129,12 +128,13 @@ async fn on_database(args: &Args, stage: &Stage, postgres: &mut Server, report: 
     database.vacuum().await?;
     report.took("VACUUM ANALYZE, checkpoint");
     report.sizes = database.sizes().await?;
-    report.plans = plans::explain(&mut database).await?;
     report.big = probe.run("big", many.clone()).await?;
     report.took("measuring the big database");
 
-    report.clean_up = Some(clean_up::measure(&mut database, &probe, &many, args).await?);
-    report.took("clean-up");
+    if args.expired > 0 {
+        report.clean_up = Some(clean_up::measure(&mut database, &probe, &many, args).await?);
+        report.took("clean-up");
+    }
 
     for pattern in rotations::patterns(args.rotations) {
         report.rotations.push(rotations::rotate(&mut database, &filled.live, pattern).await?);

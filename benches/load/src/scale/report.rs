@@ -36,8 +36,6 @@ pub struct Report {
     pub sizes: Vec<Size>,
     /// After the rotations.
     pub sizes_after: Vec<Size>,
-    /// Of the server's statements in the big database.
-    pub plans: Vec<(&'static str, String)>,
     /// The clean-up.
     pub clean_up: Option<CleanUp>,
     /// Each pattern of rotations.
@@ -61,7 +59,6 @@ impl Report {
             rotated: Vec::new(),
             sizes: Vec::new(),
             sizes_after: Vec::new(),
-            plans: Vec::new(),
             clean_up: None,
             rotations: Vec::new(),
             phases: Vec::new(),
@@ -97,9 +94,6 @@ impl Report {
         let _ = writeln!(text, "\nphases:");
         for (phase, took) in &self.phases {
             let _ = writeln!(text, "  {phase}: {:.1} s", took.as_secs_f64());
-        }
-        for (name, plan) in &self.plans {
-            let _ = writeln!(text, "\nplan of {name}:\n{plan}");
         }
         text
     }
@@ -205,7 +199,6 @@ impl Report {
             "clean_up": self.clean_up.as_ref().map(CleanUp::json),
             "rotations": self.rotations.iter().map(Rotated::json).collect::<Vec<_>>(),
             "phases": self.phases.iter().map(|(name, took)| json!([name, took.as_secs_f64()])).collect::<Vec<_>>(),
-            "plans": self.plans,
         });
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
