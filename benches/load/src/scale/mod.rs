@@ -5,7 +5,7 @@
 //! - `fill`, `rows`: people, sessions and grants by COPY, with grants of the real server amid them
 //! - `probe`: refresh and introspection, as people feel them
 //! - `clean_up`: the server's own job while people refresh
-//! - `rotations`: the statement of a refresh by the million, and what vacuum makes of it
+//! - `rotations`: what refreshes change, by the million, and what vacuum makes of it
 //! - `database`: settings, sizes, statistics
 
 mod clean_up;

@@ -1,4 +1,4 @@
-//! Rotations by the million, by the server's own statement without the server: what they leave behind in the table.
+//! Rotations by the million, without the server and by a shorter form of its statement: what they leave behind in the table.
 #![expect(clippy::disallowed_methods, reason = "the server's statement, cut down to what a rotation needs")]
 
 use std::time::{Duration, Instant};
