@@ -139,6 +139,7 @@ async fn http2_may_begin_in_pieces() {
     let mut frame = [0; 9];
     stream.read_exact(&mut frame).await.unwrap();
     assert_eq!(frame[3], 4, "the server's SETTINGS come first (RFC 9113 §3.4): {frame:?}");
+    drop(stream);
     serving.stop().await;
 }
 
