@@ -228,7 +228,7 @@ pub struct Report {
     conditions: Conditions,
     settings: Value,
     lines: Vec<Line>,
-    /// The server's resident memory when all was over.
+    /// The server's resident memory a moment after all was over.
     pub memory_at_the_end: Option<u64>,
     /// What a storm of sign-ins did.
     pub storm: Option<Storm>,
@@ -268,7 +268,7 @@ impl Report {
         let start = start.as_secs_f64() * 1e3;
         let _ = writeln!(text, "start to first 200 on a migrated database: {start:.0} ms (bar 100 ms)");
         if let Some(bytes) = self.memory_at_the_end {
-            let _ = writeln!(text, "resident memory after all: {} MiB (bar 48 MiB)", bytes >> 20);
+            let _ = writeln!(text, "resident memory three seconds after all: {} MiB (bar 48 MiB)", bytes >> 20);
         }
         for line in self.lines.iter().filter(|line| !line.is_part()) {
             line.add_remarks(&mut text);

@@ -128,11 +128,15 @@ async fn on_database(
     if chosen.storm {
         report.storm = Some(bench.storm(args.rate / 2).await.map_err(|failure| failure.at(STORM))?);
     }
+    tokio::time::sleep(REST).await;
     report.memory_at_the_end = machine::resident_memory(server.pid);
     server.stop().await?;
     reference.stop().await?;
     Ok(report)
 }
+
+/// After this long without a request the server has given back what only the load needed (hash threads: two seconds).
+const REST: Duration = Duration::from_secs(3);
 
 /// More connections only make sign-ins wait longer, and at some point the server says so.
 fn places(kind: Kind, args: &Args) -> usize {

@@ -5,6 +5,7 @@
 //! long it may be, and how often somebody may try.
 
 mod argon;
+mod priority;
 mod queue;
 #[cfg(test)]
 mod tests;
@@ -27,20 +28,6 @@ pub struct HashParams {
     pub iterations: u32,
     /// Lanes, 1 to 16; they are computed one after the other.
     pub parallelism: u32,
-}
-
-/// How much a hash thread steps back for the threads that answer requests. On a core that they keep busy it gets a thirtieth of the time,
-/// on any other whatever they leave.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 15;
-
-/// Lets everybody else go first who wants this thread's core. Only on Linux is this about a thread and not about the process.
-fn give_way() {
-    #[cfg(target_os = "linux")]
-    {
-        // It is always allowed to step back; who runs the process with a still lower priority is not contradicted.
-        let _ = rustix::process::setpriority_process(None, NICENESS);
-    }
 }
 
 /// The outcome of a verification.
@@ -88,7 +75,7 @@ impl PasswordPool {
             let (queue, memory) = (Arc::clone(&pool.queue), Memory::new(params.memory_kib));
             let thread = std::thread::Builder::new().name(format!("password-{index}"));
             let started = thread.spawn(move || {
-                give_way();
+                priority::give_way();
                 queue.work(memory);
             });
             started.map_err(|error| CryptoError::Thread { reason: error.to_string() })?;
