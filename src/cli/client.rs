@@ -135,10 +135,12 @@ async fn run_create(create: Create) -> Result<(), Failure> {
         ..ClientMetadata::default()
     };
     let new = NewClient { id: create.id, draft: ClientDraft { metadata, disabled: false }, secret: None };
-    let created = CreatedClientView::from(clients::create(&operator.engine, new, &operator.caller).await?);
+    let made = clients::create(&operator.engine, new, &operator.caller).await?;
+    let id = made.client.id.to_string();
+    let created = CreatedClientView::from(made);
     operator.show(&created, || match &created.client_secret {
-        Some(secret) => once(&[("client_id", &created.client.client_id), ("client_secret", secret)]),
-        None => format!("client_id  {}\nA public client: it has no secret.", created.client.client_id),
+        Some(secret) => once(&[("client_id", &id), ("client_secret", secret)]),
+        None => format!("client_id  {id}\nIt has no secret."),
     });
     Ok(())
 }
@@ -147,17 +149,18 @@ async fn list(operator: &Operator) -> Result<(), Failure> {
     let found =
         all(async |request| clients::list(&operator.engine, request).await, |client: &Client| client.id.clone())
             .await?;
-    let views: Vec<ClientView> = found.into_iter().map(ClientView::from).collect();
+    let views: Vec<ClientView> = found.iter().cloned().map(ClientView::from).collect();
     operator.show(&views, || {
-        let rows = views.iter().map(|client| {
-            let grants: Vec<&str> = client.grant_types.iter().map(|grant| grant.as_str()).collect();
-            let state = if client.disabled { "disabled" } else { "live" };
+        let rows = found.iter().map(|client| {
+            let metadata = &client.metadata;
+            let grants: Vec<&str> = metadata.grant_types.iter().map(|grant| grant.as_str()).collect();
+            let state = if client.disabled_at.is_some() { "disabled" } else { "live" };
             [
-                client.client_id.clone(),
-                client.client_name.clone(),
+                client.id.to_string(),
+                metadata.client_name.clone(),
                 state.to_owned(),
                 grants.join(" "),
-                client.scope.to_string(),
+                metadata.scope.to_string(),
             ]
         });
         table(["CLIENT", "NAME", "STATE", "GRANTS", "SCOPE"], rows)

@@ -5,6 +5,7 @@
 
 mod digest;
 mod error;
+mod foreign;
 mod generate;
 mod jws;
 mod kek;
@@ -20,6 +21,7 @@ mod testing;
 
 pub use digest::{equal, left_half_hash, s256_challenge, sha256};
 pub use error::CryptoError;
+pub use foreign::{ForeignJwt, ForeignKeys, ForeignRefused};
 pub use generate::generate;
 pub use jws::{Expiry, TokenRefused, sign, verify};
 pub use kek::KeyEncryptionKeys;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use time::Duration;
 
-use super::{ClientId, RedirectUri, Scope, SecretId, Timestamp};
+use super::{ClientId, ClientProtocol, RedirectUri, Scope, SecretId, Timestamp};
 
 /// How a client proves who it is (RFC 7591 `token_endpoint_auth_method`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -123,6 +123,8 @@ pub struct ClientMetadata {
     pub refresh_token_idle_lifetime: Option<i32>,
     /// Seconds in which the predecessor of the current refresh token gets the same successor; 0 is strict.
     pub refresh_token_grace_period: Option<i32>,
+    /// The newer members.
+    pub protocol: ClientProtocol,
 }
 
 impl Default for ClientMetadata {
@@ -147,6 +149,7 @@ impl Default for ClientMetadata {
             refresh_token_absolute_lifetime: None,
             refresh_token_idle_lifetime: None,
             refresh_token_grace_period: None,
+            protocol: ClientProtocol::default(),
         }
     }
 }

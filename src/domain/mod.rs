@@ -4,6 +4,7 @@
 
 mod audit;
 mod client;
+mod client_protocol;
 mod clock;
 mod grant;
 mod ids;
@@ -19,6 +20,7 @@ pub use audit::{Actor, AuditEvent, Origin};
 pub use client::{
     ApplicationType, Client, ClientAuthMethod, ClientMetadata, ClientSecret, GrantType, MetadataProblem, RefreshPolicy,
 };
+pub use client_protocol::ClientProtocol;
 pub use clock::{Clock, Timestamp};
 pub use grant::{Grant, GrantDetails, GrantEnd, Position};
 pub use ids::{ClientId, GrantId, Kid, RequestId, ResourceServerId, SecretId, SessionId, UserId};

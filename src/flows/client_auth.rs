@@ -2,7 +2,7 @@
 
 use crate::crypto;
 use crate::domain::ClientId;
-use crate::protocol::client_auth::{self, AuthenticatedClient};
+use crate::protocol::client_auth::{self, AuthenticatedClient, Credentials};
 use crate::protocol::error::ErrorCode;
 use crate::protocol::params::Params;
 
@@ -12,13 +12,13 @@ use super::{Engine, FlowError};
 ///
 /// # Errors
 /// `invalid_client`, `invalid_request`, or memory that is not confirmed.
-pub fn authenticate(
+pub async fn authenticate(
     engine: &Engine,
-    authorization: Option<&str>,
+    credentials: &Credentials,
     params: &Params,
 ) -> Result<AuthenticatedClient, FlowError> {
     params.refuse_repetition()?;
-    let presented = client_auth::presented(authorization, params)?;
+    let presented = client_auth::presented(credentials, params)?;
     let secret_sha256 = presented.secret.as_ref().map(|secret| crypto::sha256(secret.expose().as_bytes()));
     let client = match ClientId::parse(&presented.client_id) {
         Some(id) => engine.snapshots.client(&id)?,
@@ -31,12 +31,12 @@ pub fn authenticate(
 ///
 /// # Errors
 /// As [`authenticate`], and `invalid_client` for a public client.
-pub fn authenticate_confidential(
+pub async fn authenticate_confidential(
     engine: &Engine,
-    authorization: Option<&str>,
+    credentials: &Credentials,
     params: &Params,
 ) -> Result<AuthenticatedClient, FlowError> {
-    let client = authenticate(engine, authorization, params)?;
+    let client = authenticate(engine, credentials, params).await?;
     if client.client().is_public() {
         let sentence = "This endpoint needs a confidential client; a public client cannot prove who it is.";
         return Err(crate::protocol::error::OAuthError::new(ErrorCode::InvalidClient, sentence).into());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::crypto::{self, PositionKind};
 use crate::domain::{ClientId, Timestamp, User};
 use crate::protocol::claims::grant_of;
+use crate::protocol::client_auth::Credentials;
 use crate::protocol::introspection::{Answer, may_learn};
 use crate::protocol::params::Params;
 use crate::protocol::refresh::end_of;
@@ -19,8 +20,8 @@ use super::{Engine, FlowError, InternalError};
 ///
 /// # Errors
 /// `invalid_client`, `invalid_request`.
-pub async fn introspect(engine: &Engine, authorization: Option<&str>, params: &Params) -> Result<String, FlowError> {
-    let caller = authenticate_confidential(engine, authorization, params)?;
+pub async fn introspect(engine: &Engine, credentials: &Credentials, params: &Params) -> Result<String, FlowError> {
+    let caller = authenticate_confidential(engine, credentials, params).await?;
     let token = params.required("token")?;
     let answer = if token.starts_with("ksr_") {
         refresh_token(engine, token, caller.id()).await?

@@ -2,6 +2,7 @@
 
 use crate::crypto::{self, PositionKind};
 use crate::domain::{Actor, AuditEvent, ClientId, GrantEnd, Origin, Timestamp};
+use crate::protocol::client_auth::Credentials;
 use crate::protocol::params::Params;
 use crate::store;
 
@@ -14,11 +15,11 @@ use super::{Engine, FlowError, InternalError};
 /// `invalid_client`, `invalid_request`.
 pub async fn revoke(
     engine: &Engine,
-    authorization: Option<&str>,
+    credentials: &Credentials,
     params: &Params,
     origin: &Origin,
 ) -> Result<(), FlowError> {
-    let client = authenticate(engine, authorization, params)?;
+    let client = authenticate(engine, credentials, params).await?;
     let token = params.required("token")?;
     if token.starts_with("ksr_") {
         revoke_family(engine, token, client.id(), origin).await?;

@@ -7,7 +7,7 @@ use crate::domain::{
     Actor, AuditEvent, Grant, GrantDetails, GrantEnd, GrantType, Kid, Origin, Position, Scope, Secret, Timestamp,
 };
 use crate::protocol::audience::{Audience, STANDARD_SCOPES};
-use crate::protocol::client_auth::AuthenticatedClient;
+use crate::protocol::client_auth::{AuthenticatedClient, Credentials};
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::params::Params;
 use crate::protocol::token::{PresentedGrant, TokenRequest, TokenResponse, parse};
@@ -25,13 +25,13 @@ use super::{Engine, FlowError, InternalError};
 /// Those of RFC 6749 §5.2.
 pub async fn exchange(
     engine: &Engine,
-    authorization: Option<&str>,
+    credentials: &Credentials,
     params: &Params,
     origin: &Origin,
 ) -> Result<TokenResponse, FlowError> {
     let now = engine.clock.now();
     // 1. Who is calling?
-    let client = authenticate(engine, authorization, params)?;
+    let client = authenticate(engine, credentials, params).await?;
     let request = parse(params)?;
     // 2. May it use this grant?
     let grant_type = request.grant.grant_type();

@@ -5,17 +5,18 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
 
+use crate::protocol::client_auth::Credentials;
 use crate::protocol::error::OAuthError;
 use crate::protocol::params::Params;
 
 use super::errors;
 
-/// The parameters of a POST to an endpoint that programs call, and the one `Authorization` header.
+/// The parameters of a POST to an endpoint that programs call, and what else says who sends it.
 pub(super) struct OAuthForm {
     /// The form.
     pub params: Params,
-    /// The header, where there is one.
-    pub authorization: Option<String>,
+    /// What else says who sends it.
+    pub credentials: Credentials,
 }
 
 impl<S: Send + Sync> FromRequest<S> for OAuthForm {
@@ -32,7 +33,7 @@ impl<S: Send + Sync> FromRequest<S> for OAuthForm {
         let authorization = authorization(request.headers()).map_err(refuse)?;
         let text = form_text(request, state).await?;
         let params = Params::parse(&[&text]).map_err(refuse)?;
-        Ok(Self { params, authorization })
+        Ok(Self { params, credentials: Credentials { authorization } })
     }
 }
 

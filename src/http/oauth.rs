@@ -25,7 +25,7 @@ pub(super) async fn token(
     Extension(origin): Extension<Origin>,
     form: OAuthForm,
 ) -> Response {
-    match flows::token::exchange(&public.engine, form.authorization.as_deref(), &form.params, &origin).await {
+    match flows::token::exchange(&public.engine, &form.credentials, &form.params, &origin).await {
         Ok(tokens) => json_no_store(tokens.to_json()),
         Err(error) => errors::flow_json(error),
     }
@@ -33,7 +33,7 @@ pub(super) async fn token(
 
 /// RFC 7662 §2.
 pub(super) async fn introspect(State(public): State<Public>, form: OAuthForm) -> Response {
-    match flows::introspect::introspect(&public.engine, form.authorization.as_deref(), &form.params).await {
+    match flows::introspect::introspect(&public.engine, &form.credentials, &form.params).await {
         Ok(json) => json_no_store(json),
         Err(error) => errors::flow_json(error),
     }
@@ -45,7 +45,7 @@ pub(super) async fn revoke(
     Extension(origin): Extension<Origin>,
     form: OAuthForm,
 ) -> Response {
-    match flows::revoke::revoke(&public.engine, form.authorization.as_deref(), &form.params, &origin).await {
+    match flows::revoke::revoke(&public.engine, &form.credentials, &form.params, &origin).await {
         Ok(()) => (StatusCode::OK, [(header::CACHE_CONTROL, "no-store")]).into_response(),
         Err(error) => errors::flow_json(error),
     }

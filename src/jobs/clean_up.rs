@@ -43,10 +43,11 @@ enum Table {
     Grants,
     Sessions,
     SignInFailures,
+    UsedProofs,
 }
 
 impl Table {
-    const ALL: [Self; 4] = [Self::RevokedTokens, Self::Grants, Self::Sessions, Self::SignInFailures];
+    const ALL: [Self; 5] = [Self::RevokedTokens, Self::Grants, Self::Sessions, Self::SignInFailures, Self::UsedProofs];
 
     fn name(self) -> &'static str {
         match self {
@@ -54,6 +55,7 @@ impl Table {
             Self::Grants => "grants",
             Self::Sessions => "sessions",
             Self::SignInFailures => "sign_in_failures",
+            Self::UsedProofs => "used_proofs",
         }
     }
 }
@@ -107,6 +109,8 @@ async fn step(engine: &SharedEngine, table: Table, now: Timestamp) -> Result<Opt
         Table::Grants => housekeeping::grants(tx.conn(), now - KEEP_ENDED).await?,
         Table::Sessions => housekeeping::sessions(tx.conn(), now - KEEP_ENDED).await?,
         Table::SignInFailures => housekeeping::sign_in_failures(tx.conn(), now - KEEP_FAILURES).await?,
+        // Replicas whose clocks differ must agree that a proof is too old before it is forgotten.
+        Table::UsedProofs => housekeeping::used_proofs(tx.conn(), now - MOST_AHEAD).await?,
     };
     tx.commit().await?;
     Ok(Some(rows))

@@ -7,6 +7,13 @@ use crate::domain::{Client, ClientAuthMethod, ClientId, Secret};
 use super::error::{ErrorCode, OAuthError};
 use super::params::{Params, is_plain};
 
+/// What a request brings beside its parameters to prove who sends it.
+#[derive(Default)]
+pub struct Credentials {
+    /// The one `Authorization` header.
+    pub authorization: Option<String>,
+}
+
 /// What a request says about its client, not yet believed.
 pub struct PresentedClient {
     /// The id that it names.
@@ -43,7 +50,7 @@ fn invalid_client(description: &str) -> OAuthError {
 ///
 /// # Errors
 /// `invalid_client` when nothing is there, it cannot be read, or two methods are used at once (§2.3).
-pub fn presented(authorization: Option<&str>, params: &Params) -> Result<PresentedClient, OAuthError> {
+pub fn presented(credentials: &Credentials, params: &Params) -> Result<PresentedClient, OAuthError> {
     let form_id = params.one("client_id")?;
     let form_secret = params.one("client_secret")?;
     if params.one("client_assertion")?.is_some() || params.one("client_assertion_type")?.is_some() {
@@ -51,7 +58,7 @@ pub fn presented(authorization: Option<&str>, params: &Params) -> Result<Present
             "Client assertions are not supported; use client_secret_basic or client_secret_post.",
         ));
     }
-    let Some(header) = authorization else {
+    let Some(header) = credentials.authorization.as_deref() else {
         let client_id = form_id.ok_or_else(|| {
             invalid_client(
                 "No client authentication was sent: use HTTP Basic, or client_id and client_secret in the body.",
@@ -167,10 +174,14 @@ mod tests {
         format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(text))
     }
 
+    fn header(text: &str) -> Credentials {
+        Credentials { authorization: Some(text.to_owned()) }
+    }
+
     #[test]
     fn protocol_27_basic_credentials_are_form_decoded_after_splitting() {
         let params = Params::default();
-        let seen = presented(Some(&basic("a%3Ab:s%2Bc+d%25")), &params).unwrap();
+        let seen = presented(&header(&basic("a%3Ab:s%2Bc+d%25")), &params).unwrap();
         assert_eq!(seen.client_id, "a:b");
         assert_eq!(seen.secret.unwrap().expose(), "s+c d%");
     }
@@ -178,9 +189,9 @@ mod tests {
     #[test]
     fn security_26_two_methods_at_once_are_refused() {
         let params = Params::parse(&["client_id=a&client_secret=x"]).unwrap();
-        assert_eq!(presented(Some(&basic("a:x")), &params).err().unwrap().code, ErrorCode::InvalidClient);
+        assert_eq!(presented(&header(&basic("a:x")), &params).err().unwrap().code, ErrorCode::InvalidClient);
         let params = Params::parse(&["client_id=b"]).unwrap();
-        assert!(presented(Some(&basic("a:x")), &params).is_err());
+        assert!(presented(&header(&basic("a:x")), &params).is_err());
     }
 
     #[test]
@@ -216,7 +227,7 @@ mod tests {
     #[test]
     fn garbage_in_the_authorization_header_is_refused() {
         for header in ["", "Basic", "Basic !!!", "Bearer abc", &basic("nocolon"), &basic("a%ff:b")] {
-            assert!(presented(Some(header), &Params::default()).is_err(), "{header}");
+            assert!(presented(&self::header(header), &Params::default()).is_err(), "{header}");
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Clients and their secrets.
 
 use sqlx::PgExecutor;
+use sqlx::types::Json;
 use time::Duration;
 use uuid::Uuid;
 
 use super::StoreError;
 use crate::domain::{
-    ApplicationType, Client, ClientAuthMethod, ClientId, ClientMetadata, ClientSecret, GrantType, RedirectUri, Scope,
-    SecretId, SigningAlgorithm, Timestamp,
+    ApplicationType, Client, ClientAuthMethod, ClientId, ClientMetadata, ClientProtocol, ClientSecret, GrantType,
+    RedirectUri, Scope, SecretId, SigningAlgorithm, Timestamp,
 };
 
 /// A row of `clients` with the columns of its `client_secrets` beside it, in order of creation.
@@ -31,6 +32,7 @@ struct ClientRow {
     refresh_token_absolute_lifetime: Option<i32>,
     refresh_token_idle_lifetime: Option<i32>,
     refresh_token_grace_period: Option<i32>,
+    protocol: Json<ClientProtocol>,
     disabled_at: Option<Timestamp>,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -48,7 +50,7 @@ macro_rules! select_clients {
                       c.post_logout_redirect_uris, c.application_type, c.token_endpoint_auth_method, c.grant_types, c.scope,
                       c.id_token_signed_response_alg, c.require_pkce, c.skip_consent, c.access_token_lifetime,
                       c.refresh_token_absolute_lifetime, c.refresh_token_idle_lifetime, c.refresh_token_grace_period,
-                      c.disabled_at, c.created_at, c.updated_at,
+                      c.protocol AS "protocol: _", c.disabled_at, c.created_at, c.updated_at,
                       ARRAY(SELECT s.id FROM client_secrets s WHERE s.client_id = c.id ORDER BY s.created_at, s.id) AS "secret_ids!",
                       ARRAY(SELECT s.sha256 FROM client_secrets s WHERE s.client_id = c.id ORDER BY s.created_at, s.id) AS "secret_hashes!",
                       ARRAY(SELECT s.created_at FROM client_secrets s WHERE s.client_id = c.id ORDER BY s.created_at, s.id) AS "secret_times!"
@@ -123,9 +125,9 @@ pub async fn insert(db: impl PgExecutor<'_>, client: &Client) -> Result<(), Stor
                               application_type, token_endpoint_auth_method, grant_types, scope, id_token_signed_response_alg,
                               require_pkce, skip_consent, access_token_lifetime, refresh_token_absolute_lifetime,
                               refresh_token_idle_lifetime, refresh_token_grace_period, disabled_at, created_at, updated_at,
-                              tokens_not_before)
+                              tokens_not_before, protocol)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-                 date_trunc('second', $21::timestamptz))",
+                 date_trunc('second', $21::timestamptz), $23)",
         client.id.as_str(),
         m.client_name,
         m.client_uri,
@@ -148,6 +150,7 @@ pub async fn insert(db: impl PgExecutor<'_>, client: &Client) -> Result<(), Stor
         client.disabled_at,
         client.created_at,
         client.updated_at,
+        Json(&m.protocol) as _,
     )
     .execute(db)
     .await?;
@@ -166,7 +169,7 @@ pub async fn update(db: impl PgExecutor<'_>, client: &Client) -> Result<(), Stor
              post_logout_redirect_uris = $8, application_type = $9, token_endpoint_auth_method = $10, grant_types = $11,
              scope = $12, id_token_signed_response_alg = $13, require_pkce = $14, skip_consent = $15,
              access_token_lifetime = $16, refresh_token_absolute_lifetime = $17, refresh_token_idle_lifetime = $18,
-             refresh_token_grace_period = $19, disabled_at = $20, updated_at = $21
+             refresh_token_grace_period = $19, disabled_at = $20, updated_at = $21, protocol = $22
          WHERE id = $1",
         client.id.as_str(),
         m.client_name,
@@ -189,6 +192,7 @@ pub async fn update(db: impl PgExecutor<'_>, client: &Client) -> Result<(), Stor
         m.refresh_token_grace_period,
         client.disabled_at,
         client.updated_at,
+        Json(&m.protocol) as _,
     )
     .execute(db)
     .await?;
@@ -315,6 +319,7 @@ impl TryFrom<ClientRow> for Client {
                 refresh_token_absolute_lifetime: row.refresh_token_absolute_lifetime,
                 refresh_token_idle_lifetime: row.refresh_token_idle_lifetime,
                 refresh_token_grace_period: row.refresh_token_grace_period,
+                protocol: row.protocol.0,
             },
         })
     }

@@ -32,6 +32,19 @@ pub async fn revoked_tokens(db: impl PgExecutor<'_>, now: Timestamp) -> Result<u
     Ok(done.execute(db).await?.rows_affected())
 }
 
+/// Removes one step of proofs that would be too old by now anyway.
+///
+/// # Errors
+/// The database.
+pub async fn used_proofs(db: impl PgExecutor<'_>, now: Timestamp) -> Result<u64, StoreError> {
+    let done = sqlx::query!(
+        "DELETE FROM used_proofs WHERE key = ANY (ARRAY(SELECT key FROM used_proofs WHERE expires_at < $1 LIMIT $2))",
+        now,
+        STEP,
+    );
+    Ok(done.execute(db).await?.rows_affected())
+}
+
 /// Removes one step of grants that expired before `before`. A code that was never redeemed counts as expired with its code.
 ///
 /// # Errors

@@ -14,6 +14,7 @@ mod kept;
 pub mod keys;
 pub mod listen;
 pub mod live_access;
+pub mod proofs;
 pub mod resource_servers;
 pub mod sessions;
 pub mod sign_in_failures;

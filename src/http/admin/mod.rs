@@ -87,7 +87,9 @@ pub fn router(engine: SharedEngine) -> Router {
 /// The OpenAPI document of the admin API.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    OpenApiRouter::with_openapi(Description::openapi()).nest(PREFIX, paths()).into_openapi()
+    let mut document = OpenApiRouter::with_openapi(Description::openapi()).nest(PREFIX, paths()).into_openapi();
+    documents::merge_flattened(document.components.get_or_insert_default());
+    document
 }
 
 fn paths() -> OpenApiRouter<SharedEngine> {

@@ -1,14 +1,15 @@
 //! Clients, with the names of RFC 7591 §2.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::schemas;
 use crate::domain::{
-    ApplicationType, Client, ClientAuthMethod, ClientId, ClientMetadata, ClientSecret, GrantType, MetadataProblem,
-    RedirectUri, Scope, Secret, SigningAlgorithm,
+    ApplicationType, Client, ClientAuthMethod, ClientId, ClientMetadata, ClientProtocol, ClientSecret, GrantType,
+    MetadataProblem, RedirectUri, Scope, Secret, SigningAlgorithm,
 };
 use crate::flows::admin::clients::{ClientDraft, CreatedClient};
 use crate::protocol::registration;
@@ -18,119 +19,99 @@ use crate::protocol::registration;
 #[serde(deny_unknown_fields)]
 pub struct ClientDocument {
     /// 1 to 128 printable ASCII characters, neither in the form of a UUID nor `.` or `..`. Made up when absent; cannot be changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
     /// The name that people see. Required.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub client_name: Option<String>,
     /// The application's home page.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub client_uri: Option<String>,
     /// A logo for the sign-in page.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub logo_uri: Option<String>,
     /// The application's privacy policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub policy_uri: Option<String>,
     /// The application's terms of service.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tos_uri: Option<String>,
     /// Where authorization responses may go: compared by exact text, except for the port of the loopback
     /// addresses `127.0.0.1` and `[::1]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub redirect_uris: Option<Vec<String>>,
     /// Where a browser may go after signing out.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub post_logout_redirect_uris: Option<Vec<String>>,
     /// `web` unless the application is installed on a device.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schemas::ApplicationTypeName>)]
     pub application_type: Option<ApplicationType>,
     /// How it authenticates; `client_secret_basic` when absent, `none` for public clients.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schemas::TokenEndpointAuthMethod>)]
     pub token_endpoint_auth_method: Option<ClientAuthMethod>,
     /// Which grants it may use; `authorization_code` when absent. None at all is for a confidential client that only introspects.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<schemas::GrantTypeName>>)]
     pub grant_types: Option<Vec<GrantType>>,
     /// Follows from `grant_types`: `code` with `authorization_code`, nothing without.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub response_types: Option<Vec<String>>,
     /// The widest scope it may ask for, separated by spaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub scope: Option<Scope>,
     /// The algorithm of its ID tokens; `RS256` when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schemas::SigningAlgorithmName>)]
     pub id_token_signed_response_alg: Option<SigningAlgorithm>,
     /// Whether every authorization request needs PKCE; true when absent. Only a confidential client may have false.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub require_pkce: Option<bool>,
     /// A first-party application: its users are not asked for consent. False when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub skip_consent: Option<bool>,
     /// Seconds that its access tokens live.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 10, maximum = 86400)]
     pub access_token_lifetime: Option<i32>,
     /// Seconds from a sign-in until its refresh tokens end for good.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
     pub refresh_token_absolute_lifetime: Option<i32>,
     /// Seconds within which a refresh token must be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
     pub refresh_token_idle_lifetime: Option<i32>,
     /// Seconds in which the predecessor of the current refresh token gets the same successor; 0 is strict.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 300)]
     pub refresh_token_grace_period: Option<i32>,
+    /// Its public keys by value: a JWK set. Not beside `jwks_uri`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub jwks: Option<Value>,
+    /// Where its public keys are published: an https URL. Not beside `jwks`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
+    /// The one algorithm of its client assertions; any that discovery names when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schemas::SigningAlgorithmName>)]
+    pub token_endpoint_auth_signing_alg: Option<SigningAlgorithm>,
     /// Switched off: it can do nothing, and its tokens are dead for good. False when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub disabled: Option<bool>,
 }
 
 /// A client as it is shown. Its secrets are not: only when they were made.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ClientView {
-    /// Its public name.
-    pub client_id: String,
+    /// What is registered; what is absent has its default.
+    #[serde(flatten)]
+    pub registered: ClientDocument,
     /// When it was registered, in seconds since the epoch (RFC 7591 §3.2.1).
     pub client_id_issued_at: i64,
-    /// The name that people see.
-    pub client_name: String,
-    /// The application's home page.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub client_uri: Option<String>,
-    /// A logo for the sign-in page.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub logo_uri: Option<String>,
-    /// The application's privacy policy.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub policy_uri: Option<String>,
-    /// The application's terms of service.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tos_uri: Option<String>,
-    /// Where authorization responses may go.
-    pub redirect_uris: Vec<String>,
-    /// Where a browser may go after signing out.
-    pub post_logout_redirect_uris: Vec<String>,
-    /// Web or native.
-    #[schema(value_type = schemas::ApplicationTypeName)]
-    pub application_type: ApplicationType,
-    /// How it authenticates.
-    #[schema(value_type = schemas::TokenEndpointAuthMethod)]
-    pub token_endpoint_auth_method: ClientAuthMethod,
-    /// Which grants it may use.
-    #[schema(value_type = Vec<schemas::GrantTypeName>)]
-    pub grant_types: Vec<GrantType>,
-    /// `code` with `authorization_code`, nothing without.
-    pub response_types: Vec<&'static str>,
-    /// The widest scope it may ask for.
-    #[schema(value_type = String)]
-    pub scope: Scope,
-    /// The algorithm of its ID tokens.
-    #[schema(value_type = schemas::SigningAlgorithmName)]
-    pub id_token_signed_response_alg: SigningAlgorithm,
-    /// Whether every authorization request needs PKCE.
-    pub require_pkce: bool,
-    /// Whether its users are not asked for consent.
-    pub skip_consent: bool,
-    /// Seconds, where it wants other than the resource server's or the settings'.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub access_token_lifetime: Option<i32>,
-    /// Seconds, where it wants other than the settings'.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub refresh_token_absolute_lifetime: Option<i32>,
-    /// Seconds, where it wants other than the settings'.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub refresh_token_idle_lifetime: Option<i32>,
-    /// Seconds, where it wants other than the settings'.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub refresh_token_grace_period: Option<i32>,
-    /// Whether it is switched off.
-    pub disabled: bool,
     /// Since when it is switched off.
     #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     pub disabled_at: Option<OffsetDateTime>,
@@ -205,6 +186,9 @@ impl ClientDocument {
             refresh_token_absolute_lifetime: m.refresh_token_absolute_lifetime,
             refresh_token_idle_lifetime: m.refresh_token_idle_lifetime,
             refresh_token_grace_period: m.refresh_token_grace_period,
+            jwks: m.protocol.jwks,
+            jwks_uri: m.protocol.jwks_uri,
+            token_endpoint_auth_signing_alg: m.protocol.token_endpoint_auth_signing_alg,
             disabled: Some(draft.disabled),
         }
     }
@@ -262,6 +246,11 @@ impl ClientDocument {
             refresh_token_absolute_lifetime: self.refresh_token_absolute_lifetime,
             refresh_token_idle_lifetime: self.refresh_token_idle_lifetime,
             refresh_token_grace_period: self.refresh_token_grace_period,
+            protocol: ClientProtocol {
+                jwks: self.jwks,
+                jwks_uri: self.jwks_uri,
+                token_endpoint_auth_signing_alg: self.token_endpoint_auth_signing_alg,
+            },
         };
         Ok(ClientDraft { metadata, disabled: self.disabled.unwrap_or(false) })
     }
@@ -280,8 +269,8 @@ fn judge_response_types(sent: Option<&[String]>, grant_types: &[GrantType], prob
     }
 }
 
-fn response_types(grant_types: &[GrantType]) -> Vec<&'static str> {
-    if grant_types.contains(&GrantType::AuthorizationCode) { vec!["code"] } else { Vec::new() }
+fn response_types(grant_types: &[GrantType]) -> Vec<String> {
+    if grant_types.contains(&GrantType::AuthorizationCode) { vec!["code".to_owned()] } else { Vec::new() }
 }
 
 fn problem(field: &str, sentence: &str) -> MetadataProblem {
@@ -294,30 +283,12 @@ fn texts(uris: &[RedirectUri]) -> Vec<String> {
 
 impl From<Client> for ClientView {
     fn from(client: Client) -> Self {
-        let m = client.metadata;
+        let response_types = response_types(&client.metadata.grant_types);
+        let draft = ClientDraft { metadata: client.metadata, disabled: client.disabled_at.is_some() };
+        let document = ClientDocument::of(&client.id, draft);
         Self {
-            client_id: client.id.to_string(),
+            registered: ClientDocument { response_types: Some(response_types), ..document },
             client_id_issued_at: client.created_at.unix_timestamp(),
-            client_name: m.client_name,
-            client_uri: m.client_uri,
-            logo_uri: m.logo_uri,
-            policy_uri: m.policy_uri,
-            tos_uri: m.tos_uri,
-            redirect_uris: texts(&m.redirect_uris),
-            post_logout_redirect_uris: texts(&m.post_logout_redirect_uris),
-            application_type: m.application_type,
-            token_endpoint_auth_method: m.token_endpoint_auth_method,
-            response_types: response_types(&m.grant_types),
-            grant_types: m.grant_types,
-            scope: m.scope,
-            id_token_signed_response_alg: m.id_token_signed_response_alg,
-            require_pkce: m.require_pkce,
-            skip_consent: m.skip_consent,
-            access_token_lifetime: m.access_token_lifetime,
-            refresh_token_absolute_lifetime: m.refresh_token_absolute_lifetime,
-            refresh_token_idle_lifetime: m.refresh_token_idle_lifetime,
-            refresh_token_grace_period: m.refresh_token_grace_period,
-            disabled: client.disabled_at.is_some(),
             disabled_at: client.disabled_at,
             updated_at: client.updated_at,
             client_secrets: client.secrets.iter().map(ClientSecretView::from).collect(),

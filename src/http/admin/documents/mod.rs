@@ -11,5 +11,5 @@ mod users;
 pub use activity::{AuditEventView, GrantView, KeyView, RotateRequest, SessionView};
 pub use clients::{ClientDocument, ClientSecretView, ClientView, CreatedClientView, CreatedSecretView};
 pub use resource_servers::{ResourceServerDocument, ResourceServerView};
-pub use schemas::{NewClient, NewResourceServer, NewUser};
+pub use schemas::{NewClient, NewResourceServer, NewUser, merge_flattened};
 pub use users::{UserDocument, UserView};

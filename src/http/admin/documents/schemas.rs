@@ -1,7 +1,7 @@
 //! OpenAPI schemas of values whose types live in `domain`, which knows nothing of OpenAPI. Each type only stands for a schema.
 
 use utoipa::openapi::schema::{AdditionalProperties, AllOfBuilder, ObjectBuilder, SchemaType, Type};
-use utoipa::openapi::{Object, Ref, RefOr, Schema};
+use utoipa::openapi::{Components, Object, Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain;
@@ -26,6 +26,32 @@ names! {
     SigningAlgorithmName: domain::SigningAlgorithm::ALL.iter().map(|value| value.as_str());
     KeyAlgorithmName: domain::KeyAlgorithm::ALL.iter().map(|value| value.as_str());
     KeyStateName: domain::KeyState::ALL.iter().map(|value| value.as_str());
+}
+
+/// Schemas whose members partly come from another type (`#[serde(flatten)]`), the inner ones first. utoipa joins their parts by `allOf`; as
+/// the part that is also sent allows no further members, the whole would allow none of its own.
+const FLATTENED: [&str; 2] = ["ClientView", "CreatedClientView"];
+
+/// Makes one object of each of them.
+pub fn merge_flattened(components: &mut Components) {
+    for name in FLATTENED {
+        let Some(RefOr::T(Schema::AllOf(parts))) = components.schemas.get(name).cloned() else { continue };
+        let mut whole = Object::with_type(Type::Object);
+        whole.description = parts.description;
+        for part in parts.items {
+            let part = match part {
+                RefOr::Ref(reference) => {
+                    let name = reference.ref_location.rsplit('/').next().unwrap_or_default();
+                    components.schemas.get(name).cloned()
+                }
+                schema @ RefOr::T(_) => Some(schema),
+            };
+            let Some(RefOr::T(Schema::Object(object))) = part else { continue };
+            whole.properties.extend(object.properties);
+            whole.required.extend(object.required);
+        }
+        components.schemas.insert(name.to_owned(), Schema::Object(whole).into());
+    }
 }
 
 macro_rules! creations {

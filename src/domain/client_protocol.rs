@@ -1,0 +1,22 @@
+//! What a client registers about the newer parts of the protocol.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::SigningAlgorithm;
+
+/// Members of a client's metadata that the database keeps as one JSON value; each is named as its specification names it. What is absent
+/// has its default, and what an earlier version wrote and this one does not know is left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClientProtocol {
+    /// Its public keys by value (RFC 7591 §2): a JWK set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<Value>,
+    /// Where its public keys are published. Never beside `jwks`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
+    /// The one algorithm of its client assertions (OpenID Connect Registration §2); any of ours where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_endpoint_auth_signing_alg: Option<SigningAlgorithm>,
+}
