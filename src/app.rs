@@ -13,10 +13,11 @@ use tokio::sync::{Semaphore, watch};
 use crate::config::{DatabaseSettings, LogFormat, Settings, TelemetrySettings};
 use crate::crypto::{self, HashParams, KeyEncryptionKeys, PasswordPool, Random};
 use crate::domain::{Clock, RefreshPolicy, SecretBytes};
-use crate::flows::{Engine, InternalError, Policy, SharedEngine, Snapshots, VerifiedTokens};
+use crate::flows::{Engine, FetchedKeys, InternalError, Policy, SharedEngine, Snapshots, VerifiedTokens};
 use crate::http::server::Service;
 use crate::http::{self, HttpOptions};
 use crate::jobs;
+use crate::outbound::Outbound;
 use crate::store::{Store, StoreError, StoreOptions};
 use crate::telemetry::{self, LogWriter};
 
@@ -144,6 +145,8 @@ pub fn engine(settings: Settings, clock: Clock, random: Random) -> Result<Shared
         encryption_keys,
         snapshots: Snapshots::empty(),
         verified_tokens: VerifiedTokens::default(),
+        outbound: Outbound::new(settings.outbound.allow_loopback),
+        fetched_keys: FetchedKeys::default(),
         policy,
     }))
 }

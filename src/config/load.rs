@@ -13,8 +13,8 @@ use super::problems::{Problem, Problems};
 use super::reader::Reader;
 use super::sections;
 use super::settings::{
-    DatabaseSettings, KeySettings, LimitSettings, ListenerSettings, PasswordSettings, SessionSettings, Settings,
-    ShutdownSettings, TelemetrySettings, TokenSettings,
+    DatabaseSettings, KeySettings, LimitSettings, ListenerSettings, OutboundSettings, PasswordSettings,
+    SessionSettings, Settings, ShutdownSettings, TelemetrySettings, TokenSettings,
 };
 use super::values;
 use crate::domain::{Secret, SecretBytes};
@@ -39,7 +39,7 @@ pub struct DevSettings {
 /// Everything that is wrong with either, in one report.
 pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Settings, Problems> {
     let (layers, problems) = gather(file, environment);
-    settings(layers, problems)
+    settings(layers, problems, false)
 }
 
 /// As [`load`], for commands that need only the database: other settings may be missing or wrong.
@@ -85,7 +85,7 @@ pub fn for_dev(dev: DevSettings, environment: &Environment) -> Result<Settings, 
             });
         }
     }
-    settings(layers, problems)
+    settings(layers, problems, true)
 }
 
 fn gather(file: Option<&Path>, environment: &Environment) -> (Layers, Vec<Problem>) {
@@ -98,8 +98,16 @@ fn gather(file: Option<&Path>, environment: &Environment) -> (Layers, Vec<Proble
     (layers, problems)
 }
 
-fn settings(layers: Layers, problems: Vec<Problem>) -> Result<Settings, Problems> {
-    let (sections, problems) = Sections::read(layers, problems);
+fn settings(layers: Layers, problems: Vec<Problem>, in_dev: bool) -> Result<Settings, Problems> {
+    let (sections, mut problems) = Sections::read(layers, problems);
+    if sections.outbound.allow_loopback && !in_dev {
+        problems.push(Problem {
+            key: "outbound.allow_loopback".to_owned(),
+            origin: None,
+            what: "is true, which would let whoever registers a client read from this machine".to_owned(),
+            remedy: "leave it out; only keystead dev takes it, for tests".to_owned(),
+        });
+    }
     match (sections.issuer, sections.database, sections.keys) {
         (Some(issuer), Some(database), Some(keys)) if problems.is_empty() => Ok(Settings {
             issuer,
@@ -112,6 +120,7 @@ fn settings(layers: Layers, problems: Vec<Problem>) -> Result<Settings, Problems
             sessions: sections.sessions,
             passwords: sections.passwords,
             limits: sections.limits,
+            outbound: sections.outbound,
             telemetry: sections.telemetry,
             shutdown: sections.shutdown,
         }),
@@ -131,6 +140,7 @@ pub(super) struct Sections {
     sessions: SessionSettings,
     passwords: PasswordSettings,
     limits: LimitSettings,
+    outbound: OutboundSettings,
     telemetry: TelemetrySettings,
     shutdown: ShutdownSettings,
 }
@@ -156,6 +166,7 @@ impl Sections {
             sessions: sections::sessions(reader),
             passwords: sections::passwords(reader),
             limits: sections::limits(reader),
+            outbound: sections::outbound(reader),
             telemetry: sections::telemetry(reader),
             shutdown: sections::shutdown(reader),
         }

@@ -43,6 +43,7 @@ fn sections(settings: &Settings) -> Vec<(&'static str, Vec<Entry>)> {
         ("sessions", sessions(settings)),
         ("passwords", passwords(settings)),
         ("limits", limits(settings)),
+        ("outbound", vec![("allow_loopback", settings.outbound.allow_loopback.into())]),
         ("telemetry", telemetry(settings)),
         ("shutdown", vec![("grace_period", span(settings.shutdown.grace_period))]),
     ]

@@ -12,8 +12,8 @@ use super::duration::{days, hours, minutes, seconds};
 use super::problems::Wrong;
 use super::reader::{Bounded, Reader};
 use super::settings::{
-    DatabaseSettings, KeySettings, LimitSettings, ListenerSettings, LogFormat, PasswordSettings, PreviousEncryptionKey,
-    SessionSettings, ShutdownSettings, TelemetrySettings, TokenSettings,
+    DatabaseSettings, KeySettings, LimitSettings, ListenerSettings, LogFormat, OutboundSettings, PasswordSettings,
+    PreviousEncryptionKey, SessionSettings, ShutdownSettings, TelemetrySettings, TokenSettings,
 };
 use super::values;
 
@@ -312,6 +312,11 @@ pub(super) fn limits(reader: &mut Reader) -> LimitSettings {
             why: "NIST SP 800-63B-4 §3.2.2 allows no more than 100; a small number lets strangers lock people out",
         }),
     }
+}
+
+pub(super) fn outbound(reader: &mut Reader) -> OutboundSettings {
+    let allow_loopback = reader.optional("outbound.allow_loopback", |given| given.boolean());
+    OutboundSettings { allow_loopback: allow_loopback.unwrap_or(false) }
 }
 
 pub(super) fn telemetry(reader: &mut Reader) -> TelemetrySettings {

@@ -30,6 +30,8 @@ pub struct Settings {
     pub passwords: PasswordSettings,
     /// What one request, one source and one account may use.
     pub limits: LimitSettings,
+    /// Requests to others.
+    pub outbound: OutboundSettings,
     /// Logging.
     pub telemetry: TelemetrySettings,
     /// The end of the process.
@@ -133,6 +135,13 @@ pub struct LimitSettings {
     pub sign_in_attempts_per_source_per_minute: u32,
     /// Failures in a row after which an account accepts no password from unknown browsers for a day.
     pub consecutive_failures_per_account: u32,
+}
+
+/// Requests to others: keys and documents of clients, word of a logout.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OutboundSettings {
+    /// Lets this server talk to its own machine, by http or with any certificate. Only `keystead dev` takes it.
+    pub allow_loopback: bool,
 }
 
 /// Logging.

@@ -69,7 +69,8 @@ struct Header {
 }
 
 impl<'a> ForeignJwt<'a> {
-    /// Reads a JWT whose algorithm is one of `allowed`. Nothing in it is believed before [`ForeignJwt::verify`].
+    /// Reads a JWT whose algorithm is one of `allowed`, which may be all of ours as long as it is not known who sent it. Nothing in it is
+    /// believed before [`ForeignJwt::verify`].
     ///
     /// # Errors
     /// Its form or algorithm.
@@ -91,11 +92,14 @@ impl<'a> ForeignJwt<'a> {
         Ok(Self { typ: header.typ, kid: header.kid, jwk: header.jwk, claims, algorithm, signed, signature })
     }
 
-    /// Whether one of the keys signed it. A `kid` in the header must name the key; without one every key that fits the algorithm is tried.
+    /// Whether one of the keys signed it, with one of the algorithms that its sender may use. A `kid` in the header must name the key; without one every key that fits the algorithm is tried.
     ///
     /// # Errors
-    /// No key fits, or the signature is another's.
-    pub fn verify(&self, keys: &ForeignKeys) -> Result<(), ForeignRefused> {
+    /// The algorithm, no key that fits, or the signature is another's.
+    pub fn verify(&self, keys: &ForeignKeys, allowed: &[SigningAlgorithm]) -> Result<(), ForeignRefused> {
+        if !allowed.contains(&self.algorithm) {
+            return Err(ForeignRefused::Algorithm);
+        }
         let fits = |key: &&ForeignKey| {
             self.kid.as_ref().is_none_or(|kid| key.kid.as_ref() == Some(kid)) && key.serves(self.algorithm)
         };

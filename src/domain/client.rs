@@ -13,8 +13,18 @@ pub enum ClientAuthMethod {
     ClientSecretBasic,
     /// `client_id` and `client_secret` in the form body.
     ClientSecretPost,
+    /// A JWT that it signs with its private key (RFC 7523 §2.2).
+    PrivateKeyJwt,
     /// A public client: it cannot keep a secret.
     None,
+}
+
+impl ClientAuthMethod {
+    /// Whether this server makes a secret for it.
+    #[must_use]
+    pub fn uses_secret(self) -> bool {
+        matches!(self, Self::ClientSecretBasic | Self::ClientSecretPost)
+    }
 }
 
 /// Grants that a client may use (RFC 7591 `grant_types`).
@@ -64,6 +74,7 @@ pub(super) use text_form;
 text_form!(ClientAuthMethod {
     ClientSecretBasic => "client_secret_basic",
     ClientSecretPost => "client_secret_post",
+    PrivateKeyJwt => "private_key_jwt",
     None => "none",
 });
 text_form!(GrantType {

@@ -19,4 +19,11 @@ pub struct ClientProtocol {
     /// The one algorithm of its client assertions (OpenID Connect Registration §2); any of ours where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_signing_alg: Option<SigningAlgorithm>,
+    /// The platform that signs its assertions in its place, such as the issuer of a Kubernetes cluster or a SPIFFE trust domain. The
+    /// client's keys are then that platform's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_assertion_issuer: Option<String>,
+    /// What that platform calls it, such as `system:serviceaccount:shop:checkout`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_assertion_subject: Option<String>,
 }

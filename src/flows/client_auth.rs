@@ -1,12 +1,14 @@
 //! Phase 1 of every client request: who is calling?
 
-use crate::crypto;
-use crate::domain::ClientId;
-use crate::protocol::client_auth::{self, AuthenticatedClient, Credentials};
-use crate::protocol::error::ErrorCode;
+use crate::crypto::{self, ForeignJwt};
+use crate::domain::{ClientId, SigningAlgorithm};
+use crate::protocol::client_assertion::{self, Audiences};
+use crate::protocol::client_auth::{self, AuthenticatedClient, Credentials, Proof};
+use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::params::Params;
 
-use super::{Engine, FlowError};
+use super::{Engine, FlowError, client_keys};
+use crate::store;
 
 /// Authenticates the client that a request names in its `Authorization` header or body.
 ///
@@ -19,12 +21,48 @@ pub async fn authenticate(
 ) -> Result<AuthenticatedClient, FlowError> {
     params.refuse_repetition()?;
     let presented = client_auth::presented(credentials, params)?;
-    let secret_sha256 = presented.secret.as_ref().map(|secret| crypto::sha256(secret.expose().as_bytes()));
+    let secret_sha256 = match &presented.proof {
+        Proof::None => None,
+        Proof::Secret(secret) => Some(crypto::sha256(secret.expose().as_bytes())),
+        // Boxed, so that the usual request does not carry this large future.
+        Proof::Assertion(assertion) => return Box::pin(by_assertion(engine, &presented.client_id, assertion)).await,
+    };
     let client = match ClientId::parse(&presented.client_id) {
         Some(id) => engine.snapshots.client(&id)?,
         None => None,
     };
     Ok(client_auth::judge(client, &presented, secret_sha256)?)
+}
+
+/// RFC 7523 §3: the JWT is read, its client looked up, its signature and claims checked, and noted so that nobody uses it again.
+async fn by_assertion(engine: &Engine, named: &str, assertion: &str) -> Result<AuthenticatedClient, FlowError> {
+    let refused = |sentence: String| {
+        FlowError::from(OAuthError::new(
+            ErrorCode::InvalidClient,
+            format!("The client assertion is refused: {sentence}."),
+        ))
+    };
+    let jwt = ForeignJwt::read(assertion, SigningAlgorithm::ALL).map_err(|error| refused(error.to_string()))?;
+    let claimed =
+        if named.is_empty() { client_assertion::claimed_client(&jwt.claims).unwrap_or_default() } else { named };
+    let client = match ClientId::parse(claimed) {
+        Some(id) => engine.snapshots.client(&id)?.ok_or_else(client_auth::refused)?,
+        None => return Err(client_auth::refused().into()),
+    };
+    let audiences =
+        Audiences { issuer: &engine.policy.issuer, token_endpoint: &format!("{}/oauth2/token", engine.policy.issuer) };
+    let now = engine.clock.now();
+    let accepted = client_assertion::judge(&client, jwt.typ.as_deref(), &jwt.claims, audiences, now)?;
+    let keys =
+        client_keys::of(engine, &client, jwt.kid.as_deref()).await.map_err(|error| refused(error.to_string()))?;
+    jwt.verify(&keys, &client_assertion::algorithms(&client)).map_err(|error| refused(error.to_string()))?;
+    if let Some(jti) = &accepted.jti {
+        let key = crypto::sha256(format!("assertion {} {jti}", client.id).as_bytes());
+        if !store::proofs::use_once(engine.store.pool(), &key, accepted.expires_at).await? {
+            return Err(refused("it was used before; make a new one for each request".to_owned()));
+        }
+    }
+    Ok(client_auth::judge_assertion(client, &accepted)?)
 }
 
 /// As [`authenticate`], for endpoints that public clients may not call (RFC 7662 §2.1).
@@ -39,7 +77,7 @@ pub async fn authenticate_confidential(
     let client = authenticate(engine, credentials, params).await?;
     if client.client().is_public() {
         let sentence = "This endpoint needs a confidential client; a public client cannot prove who it is.";
-        return Err(crate::protocol::error::OAuthError::new(ErrorCode::InvalidClient, sentence).into());
+        return Err(OAuthError::new(ErrorCode::InvalidClient, sentence).into());
     }
     Ok(client)
 }

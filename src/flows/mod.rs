@@ -6,6 +6,7 @@ pub mod admin;
 pub mod authorize;
 pub mod browser;
 pub mod client_auth;
+pub mod client_keys;
 pub mod documents;
 mod error;
 pub mod introspect;
@@ -26,8 +27,10 @@ use time::Duration;
 
 use crate::crypto::{KeyEncryptionKeys, PasswordPool, Random};
 use crate::domain::{AuditEvent, Clock, Origin, RefreshPolicy};
+use crate::outbound::Outbound;
 use crate::store::{self, Store, StoreError, Tx};
 
+pub use client_keys::FetchedKeys;
 pub use error::{FlowError, InternalError};
 pub use snapshot::Snapshots;
 pub use verified::{VerifiedToken, VerifiedTokens};
@@ -48,6 +51,10 @@ pub struct Engine {
     pub snapshots: Snapshots,
     /// Signatures that need not be verified again.
     pub verified_tokens: VerifiedTokens,
+    /// Requests to others.
+    pub outbound: Outbound,
+    /// Public keys that clients publish.
+    pub fetched_keys: FetchedKeys,
     /// What the operator decided.
     pub policy: Policy,
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::{Client, ClientAuthMethod, ClientId, Secret};
 
+use super::client_assertion::{self, ASSERTION_TYPE};
 use super::error::{ErrorCode, OAuthError};
 use super::params::{Params, is_plain};
 
@@ -20,8 +21,18 @@ pub struct PresentedClient {
     pub client_id: String,
     /// How it wants to prove it.
     pub method: ClientAuthMethod,
-    /// The proof, unless it claims to be public.
-    pub secret: Option<Secret>,
+    /// The proof.
+    pub proof: Proof,
+}
+
+/// What a client proves itself with.
+pub enum Proof {
+    /// Nothing: it claims to be public.
+    None,
+    /// Its secret.
+    Secret(Secret),
+    /// A JWT, which has to be read before anything else can be said (RFC 7523 §2.2).
+    Assertion(String),
 }
 
 /// A client that proved who it is, or that is public and named itself. Only [`judge`] makes one.
@@ -53,10 +64,16 @@ fn invalid_client(description: &str) -> OAuthError {
 pub fn presented(credentials: &Credentials, params: &Params) -> Result<PresentedClient, OAuthError> {
     let form_id = params.one("client_id")?;
     let form_secret = params.one("client_secret")?;
-    if params.one("client_assertion")?.is_some() || params.one("client_assertion_type")?.is_some() {
-        return Err(invalid_client(
-            "Client assertions are not supported; use client_secret_basic or client_secret_post.",
-        ));
+    if let Some(assertion) = assertion(params)? {
+        if credentials.authorization.is_some() || form_secret.is_some() {
+            return Err(two_ways());
+        }
+        let client_id = form_id.unwrap_or_default().to_owned();
+        return Ok(PresentedClient {
+            client_id,
+            method: ClientAuthMethod::PrivateKeyJwt,
+            proof: Proof::Assertion(assertion),
+        });
     }
     let Some(header) = credentials.authorization.as_deref() else {
         let client_id = form_id.ok_or_else(|| {
@@ -64,23 +81,36 @@ pub fn presented(credentials: &Credentials, params: &Params) -> Result<Presented
                 "No client authentication was sent: use HTTP Basic, or client_id and client_secret in the body.",
             )
         })?;
-        let method = if form_secret.is_some() { ClientAuthMethod::ClientSecretPost } else { ClientAuthMethod::None };
-        return Ok(PresentedClient {
-            client_id: client_id.to_owned(),
-            method,
-            secret: form_secret.map(|s| Secret::new(s.to_owned())),
-        });
+        let (method, proof) = match form_secret {
+            Some(secret) => (ClientAuthMethod::ClientSecretPost, Proof::Secret(Secret::new(secret.to_owned()))),
+            None => (ClientAuthMethod::None, Proof::None),
+        };
+        return Ok(PresentedClient { client_id: client_id.to_owned(), method, proof });
     };
     let (client_id, secret) = parse_basic(header)?;
     if form_secret.is_some() {
-        return Err(invalid_client("The client authenticated in two ways; use only one (RFC 6749 section 2.3)."));
+        return Err(two_ways());
     }
     if form_id.is_some_and(|id| id != client_id) {
         return Err(OAuthError::invalid_request(
             "client_id in the body differs from the one in the Authorization header.",
         ));
     }
-    Ok(PresentedClient { client_id, method: ClientAuthMethod::ClientSecretBasic, secret: Some(secret) })
+    Ok(PresentedClient { client_id, method: ClientAuthMethod::ClientSecretBasic, proof: Proof::Secret(secret) })
+}
+
+fn two_ways() -> OAuthError {
+    invalid_client("The client authenticated in two ways; use only one (RFC 6749 section 2.3).")
+}
+
+/// RFC 7521 §4.2.
+fn assertion(params: &Params) -> Result<Option<String>, OAuthError> {
+    match (params.one("client_assertion_type")?, params.one("client_assertion")?) {
+        (None, None) => Ok(None),
+        (Some(ASSERTION_TYPE), Some(assertion)) => Ok(Some(assertion.to_owned())),
+        (Some(ASSERTION_TYPE), None) => Err(invalid_client("client_assertion is missing.")),
+        _ => Err(invalid_client(&format!("client_assertion_type must be {ASSERTION_TYPE}."))),
+    }
 }
 
 /// §2.3.1: id and secret are form-urlencoded each, joined by a colon, then base64.
@@ -129,19 +159,35 @@ pub fn judge(
         client.iter().flat_map(|c| c.secrets.iter().map(|s| s.sha256)).chain([NOBODY, NOBODY]).take(2).collect();
     let secret_fits =
         secret_sha256.is_some_and(|sent| hashes.iter().fold(false, |found, known| equal(known, &sent) | found));
-    let refused = || {
-        invalid_client(
-            "Client authentication failed: unknown client, wrong secret, or another method than the registered one.",
-        )
-    };
     let client = client.ok_or_else(refused)?;
     let registered = client.metadata.token_endpoint_auth_method;
     let method_fits = presented.method == registered;
     let proven = match registered {
-        ClientAuthMethod::None => presented.secret.is_none(),
+        ClientAuthMethod::None => matches!(presented.proof, Proof::None),
         ClientAuthMethod::ClientSecretBasic | ClientAuthMethod::ClientSecretPost => secret_fits,
+        // An assertion is judged by [`judge_assertion`].
+        ClientAuthMethod::PrivateKeyJwt => false,
     };
     if method_fits && proven && client.disabled_at.is_none() { Ok(AuthenticatedClient(client)) } else { Err(refused()) }
+}
+
+/// A client whose assertion was accepted and is its own; a disabled one is refused like an unknown one.
+///
+/// # Errors
+/// `invalid_client`: disabled.
+pub fn judge_assertion(
+    client: Arc<Client>,
+    _accepted: &client_assertion::Accepted,
+) -> Result<AuthenticatedClient, OAuthError> {
+    if client.disabled_at.is_none() { Ok(AuthenticatedClient(client)) } else { Err(refused()) }
+}
+
+/// The one sentence for whoever is not believed.
+#[must_use]
+pub fn refused() -> OAuthError {
+    invalid_client(
+        "Client authentication failed: unknown client, wrong secret, or another method than the registered one.",
+    )
 }
 
 /// Compares without leaving early, so that time does not tell how far two hashes agree.
@@ -183,7 +229,8 @@ mod tests {
         let params = Params::default();
         let seen = presented(&header(&basic("a%3Ab:s%2Bc+d%25")), &params).unwrap();
         assert_eq!(seen.client_id, "a:b");
-        assert_eq!(seen.secret.unwrap().expose(), "s+c d%");
+        let Proof::Secret(secret) = seen.proof else { panic!("no secret") };
+        assert_eq!(secret.expose(), "s+c d%");
     }
 
     #[test]
@@ -198,7 +245,7 @@ mod tests {
     fn security_26_only_the_registered_method_counts() {
         let right = [7; 32];
         let with = |method, registered| {
-            let sent = PresentedClient { client_id: "c".into(), method, secret: Some(Secret::new("s".into())) };
+            let sent = PresentedClient { client_id: "c".into(), method, proof: Proof::Secret(Secret::new("s".into())) };
             judge(Some(client(registered, &[right])), &sent, Some(right)).is_ok()
         };
         assert!(with(ClientAuthMethod::ClientSecretBasic, ClientAuthMethod::ClientSecretBasic));
@@ -213,7 +260,7 @@ mod tests {
         let sent = || PresentedClient {
             client_id: "c".into(),
             method: ClientAuthMethod::ClientSecretPost,
-            secret: Some(Secret::new("s".into())),
+            proof: Proof::Secret(Secret::new("s".into())),
         };
         for (hash, expected) in [([1; 32], true), ([2; 32], true), ([3; 32], false)] {
             assert_eq!(judge(Some(Arc::clone(&known)), &sent(), Some(hash)).is_ok(), expected);

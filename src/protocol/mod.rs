@@ -5,6 +5,7 @@
 pub mod audience;
 pub mod authorize;
 pub mod claims;
+pub mod client_assertion;
 pub mod client_auth;
 pub mod code;
 pub mod discovery;

@@ -7,7 +7,7 @@ use crate::crypto::sha256;
 use crate::domain::{
     Client, ClientId, ClientMetadata, ClientSecret, MetadataProblem, Scope, Secret, SecretId, Timestamp,
 };
-use crate::flows::{Engine, InternalError};
+use crate::flows::{Engine, InternalError, client_keys};
 use crate::protocol::registration;
 use crate::store::{self, StoreError, Tx};
 
@@ -56,7 +56,7 @@ pub async fn find(engine: &Engine, id: &ClientId) -> Result<Client, AdminError> 
     store::clients::find(engine.store.pool(), id).await?.ok_or(AdminError::NotFound)
 }
 
-/// Registers a client; a confidential one gets its first secret.
+/// Registers a client; one that authenticates by a secret gets its first.
 ///
 /// # Errors
 /// The metadata cannot be accepted, or the id is taken.
@@ -77,17 +77,17 @@ pub(super) async fn insert(
 ) -> Result<CreatedClient, AdminError> {
     let now = engine.clock.now();
     let metadata = new.draft.metadata;
-    refuse_problems(judge(tx, &metadata, &Scope::default()).await?)?;
+    refuse_problems(judge(engine, tx, &metadata, &Scope::default()).await?)?;
     let id = new.id.unwrap_or_else(|| made_up_id(engine));
     let disabled_at = new.draft.disabled.then_some(now);
     let mut client = Client { id, metadata, secrets: Vec::new(), disabled_at, created_at: now, updated_at: now };
     store::clients::insert(tx.conn(), &client).await.map_err(|error| explain_taken(error, &client.id))?;
-    let secret = if client.is_public() {
-        None
-    } else {
+    let secret = if client.metadata.token_endpoint_auth_method.uses_secret() {
         let secret = new.secret.unwrap_or_else(|| engine.random.token("kss_"));
         client.secrets.push(insert_secret(engine, tx, &client.id, &secret, now).await?.ok_or_else(both_slots_taken)?);
         Some(secret)
+    } else {
+        None
     };
     let details = json!({ "client_name": client.metadata.client_name, "grant_types": client.metadata.grant_types,
                           "scope": client.metadata.scope });
@@ -97,8 +97,8 @@ pub(super) async fn insert(
 
 /// Changes a client. `change` gets what is registered and gives what shall be.
 ///
-/// Switching a client off kills its tokens and grants for good, also once it is switched on again. A client that becomes public
-/// loses its secrets.
+/// Switching a client off kills its tokens and grants for good, also once it is switched on again. A client that no longer
+/// authenticates by a secret loses its secrets.
 ///
 /// # Errors
 /// There is none of this id, or `change` or the rules refuse.
@@ -119,14 +119,14 @@ where
     if updated == current {
         return Ok(current);
     }
-    refuse_problems(judge(&mut tx, &updated.metadata, &current.metadata.scope).await?)?;
+    refuse_problems(judge(engine, &mut tx, &updated.metadata, &current.metadata.scope).await?)?;
     updated.updated_at = now;
     store::clients::update(tx.conn(), &updated).await?;
     if updated.disabled_at.is_some() && current.disabled_at.is_none() {
         // SECURITY 37: refresh tokens die with the client, they do not sleep until it is switched on again.
         store::clients::kill_tokens_before(tx.conn(), id, now).await?;
     }
-    if updated.is_public() {
+    if !updated.metadata.token_endpoint_auth_method.uses_secret() {
         store::clients::delete_secrets(tx.conn(), id).await?;
         updated.secrets.clear();
     }
@@ -155,13 +155,13 @@ pub async fn delete(engine: &Engine, id: &ClientId, caller: &Caller) -> Result<(
 /// Gives a client a second secret, so that it can change over without an outage.
 ///
 /// # Errors
-/// There is no such client, it is public, or it has two secrets already.
+/// There is no such client, it does not authenticate by a secret, or it has two secrets already.
 pub async fn add_secret(engine: &Engine, id: &ClientId, caller: &Caller) -> Result<(ClientSecret, Secret), AdminError> {
     let mut tx = engine.store.begin("add client secret").await?;
     let client = store::clients::lock(tx.conn(), id).await?.ok_or(AdminError::NotFound)?;
-    if client.is_public() {
+    if !client.metadata.token_endpoint_auth_method.uses_secret() {
         return Err(AdminError::Conflict(
-            "a client with token_endpoint_auth_method none has no secrets; \
+            "a client with this token_endpoint_auth_method has no secrets; \
              set it to client_secret_basic or client_secret_post first"
                 .to_owned(),
         ));
@@ -211,8 +211,14 @@ async fn insert_secret(
 
 /// Judges the metadata by itself, and the scope tokens that it does not hold already against the resource servers, which nobody
 /// changes until the transaction ends.
-async fn judge(tx: &mut Tx, metadata: &ClientMetadata, held: &Scope) -> Result<Vec<MetadataProblem>, StoreError> {
+async fn judge(
+    engine: &Engine,
+    tx: &mut Tx,
+    metadata: &ClientMetadata,
+    held: &Scope,
+) -> Result<Vec<MetadataProblem>, StoreError> {
     let mut problems = registration::judge(metadata);
+    problems.extend(client_keys::judge(engine, metadata));
     let servers = store::resource_servers::all_shared(tx.conn()).await?;
     let known = servers.iter().fold(held.clone(), |known, server| known.union(&server.scope));
     problems.extend(registration::judge_scope(&metadata.scope, &known));

@@ -20,6 +20,7 @@ pub fn judge(metadata: &ClientMetadata) -> Vec<MetadataProblem> {
     judge_uris(metadata, &mut problems);
     judge_grants(metadata, &mut problems);
     judge_authentication(metadata, &mut problems);
+    judge_keys(metadata, &mut problems);
     judge_admin_scope(metadata, &mut problems);
     judge_lifetimes(metadata, &mut problems);
     problems.into_vec()
@@ -131,6 +132,42 @@ fn judge_authentication(metadata: &ClientMetadata, problems: &mut Problems) {
         "holds client_credentials, but a client with token_endpoint_auth_method none has no credentials; \
          use client_secret_basic or client_secret_post, or remove the grant",
     );
+}
+
+fn judge_keys(metadata: &ClientMetadata, problems: &mut Problems) {
+    let protocol = &metadata.protocol;
+    let by_assertion = metadata.token_endpoint_auth_method == ClientAuthMethod::PrivateKeyJwt;
+    // RFC 7591 §2: of two places the one that is forgotten keeps an old key alive.
+    problems.require(
+        protocol.jwks.is_none() || protocol.jwks_uri.is_none(),
+        "jwks",
+        "stands beside jwks_uri; keep one of them",
+    );
+    problems.require(
+        !by_assertion || protocol.jwks.is_some() || protocol.jwks_uri.is_some(),
+        "jwks_uri",
+        "is missing, as is jwks, but private_key_jwt needs the public keys of the client; register one of them",
+    );
+    problems.require(
+        by_assertion || protocol.token_endpoint_auth_signing_alg.is_none(),
+        "token_endpoint_auth_signing_alg",
+        "is only for token_endpoint_auth_method private_key_jwt; set that or leave it out",
+    );
+    let (issuer, subject) = (&protocol.client_assertion_issuer, &protocol.client_assertion_subject);
+    problems.require(
+        issuer.is_some() == subject.is_some(),
+        "client_assertion_subject",
+        "and client_assertion_issuer only mean something together; register both or neither",
+    );
+    problems.require(
+        by_assertion || issuer.is_none(),
+        "client_assertion_issuer",
+        "is only for token_endpoint_auth_method private_key_jwt; set that or leave it out",
+    );
+    for (field, text) in [("client_assertion_issuer", issuer), ("client_assertion_subject", subject)] {
+        let is_short = text.as_ref().is_none_or(|text| (1..=500).contains(&text.len()));
+        problems.require(is_short, field, "must have 1 to 500 bytes");
+    }
 }
 
 /// Whoever can use the admin API owns the server, so only a program with a secret may, never whoever happens to sign in to it.

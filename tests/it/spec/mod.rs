@@ -5,6 +5,7 @@ mod oidc_discovery;
 mod rfc6749;
 mod rfc6750;
 mod rfc7009;
+mod rfc7523;
 mod rfc7662;
 mod rfc8707;
 mod rfc9068;

@@ -9,8 +9,9 @@ use axum::extract::ConnectInfo;
 use axum::http::{Request, header};
 use keystead::crypto::{HashParams, KeyEncryptionKeys, PasswordPool, Random};
 use keystead::domain::{Clock, RefreshPolicy, SecretBytes, Timestamp};
-use keystead::flows::{Engine, Policy, SharedEngine, Snapshots, VerifiedTokens};
+use keystead::flows::{Engine, FetchedKeys, Policy, SharedEngine, Snapshots, VerifiedTokens};
 use keystead::http::{HttpOptions, Site, admin_site, public_site};
+use keystead::outbound::Outbound;
 use keystead::{jobs, telemetry};
 use time::Duration as Span;
 use tokio::task::JoinSet;
@@ -65,6 +66,8 @@ fn cold_engine(database_url: &str, clock: Clock, encryption_keys: KeyEncryptionK
         encryption_keys,
         snapshots: Snapshots::empty(),
         verified_tokens: VerifiedTokens::default(),
+        outbound: Outbound::new(true),
+        fetched_keys: FetchedKeys::default(),
         policy,
     })
 }

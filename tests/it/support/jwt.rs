@@ -25,6 +25,10 @@ pub fn compact(header: &Value, claims: &Value, sign: impl FnOnce(&[u8]) -> Vec<u
     format!("{signed}.{signature}")
 }
 
+/// What goes with every client assertion (RFC 7521 §4.2).
+pub const ASSERTION_TYPE: (&str, &str) =
+    ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+
 /// An ES256 key with which anything can be signed.
 pub struct Es256 {
     pub kid: String,
@@ -59,6 +63,25 @@ impl Es256 {
 
     pub fn sign(&self, header: &Value, claims: &Value) -> String {
         compact(header, claims, |text| self.pair.sign(&SystemRandom::new(), text).unwrap().as_ref().to_vec())
+    }
+
+    /// Its public half as a JWK set of one.
+    pub fn jwks(&self) -> Value {
+        serde_json::json!({ "keys": [self.jwk()] })
+    }
+
+    /// A fresh assertion of a client (RFC 7523 §3).
+    pub fn assertion(&self, app: &TestApp, client_id: &str) -> String {
+        self.assertion_with(app, client_id, serde_json::json!({}))
+    }
+
+    /// The same with other claims.
+    pub fn assertion_with(&self, app: &TestApp, client_id: &str, more: Value) -> String {
+        let now = app.clock.now().unix_timestamp();
+        let jti = app.engine.random.token("").expose().to_owned();
+        let mut claims = serde_json::json!({ "iss": client_id, "sub": client_id, "aud": ISSUER, "iat": now, "exp": now + 60, "jti": jti });
+        claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self.sign(&serde_json::json!({ "alg": "ES256", "typ": "JWT", "kid": self.kid }), &claims)
     }
 
     /// Signs claims as an access token.

@@ -99,6 +99,13 @@ pub struct ClientDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schemas::SigningAlgorithmName>)]
     pub token_endpoint_auth_signing_alg: Option<SigningAlgorithm>,
+    /// The platform whose JWTs it authenticates with in place of its own (`iss`), such as a Kubernetes cluster's; `jwks` or `jwks_uri`
+    /// are then the platform's. Only with `private_key_jwt` and `client_assertion_subject`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_assertion_issuer: Option<String>,
+    /// What the platform calls it (`sub`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_assertion_subject: Option<String>,
     /// Switched off: it can do nothing, and its tokens are dead for good. False when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disabled: Option<bool>,
@@ -189,6 +196,8 @@ impl ClientDocument {
             jwks: m.protocol.jwks,
             jwks_uri: m.protocol.jwks_uri,
             token_endpoint_auth_signing_alg: m.protocol.token_endpoint_auth_signing_alg,
+            client_assertion_issuer: m.protocol.client_assertion_issuer,
+            client_assertion_subject: m.protocol.client_assertion_subject,
             disabled: Some(draft.disabled),
         }
     }
@@ -250,6 +259,8 @@ impl ClientDocument {
                 jwks: self.jwks,
                 jwks_uri: self.jwks_uri,
                 token_endpoint_auth_signing_alg: self.token_endpoint_auth_signing_alg,
+                client_assertion_issuer: self.client_assertion_issuer,
+                client_assertion_subject: self.client_assertion_subject,
             },
         };
         Ok(ClientDraft { metadata, disabled: self.disabled.unwrap_or(false) })

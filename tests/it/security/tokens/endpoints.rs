@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
-use keystead::domain::{ClientAuthMethod, ClientMetadata, GrantType, Scope};
+use keystead::domain::{ClientAuthMethod, ClientMetadata, ClientProtocol, GrantType, Scope};
 use keystead::http::server::{self, Service};
 
-use crate::support::{Answer, Scene, TestApp, basic, form, tcp, web_metadata};
+use crate::support::{ASSERTION_TYPE, Answer, Es256, Scene, TestApp, basic, form, tcp, web_metadata};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -98,7 +98,7 @@ async fn security_12_scripts_of_any_origin_may_call_what_takes_no_cookie_and_not
 }
 
 /// One client for each way to authenticate, all with the secret of its fixture.
-async fn clients(app: &TestApp) -> [(ClientAuthMethod, String, String); 3] {
+async fn clients(app: &TestApp, key: &Es256) -> [(ClientAuthMethod, String, String); 4] {
     app.api().await;
     let mut made = Vec::new();
     for &method in ClientAuthMethod::ALL {
@@ -106,7 +106,8 @@ async fn clients(app: &TestApp) -> [(ClientAuthMethod, String, String); 3] {
         let base = if machine { ClientMetadata::default() } else { web_metadata() };
         let grant_types = if machine { vec![GrantType::ClientCredentials] } else { base.grant_types.clone() };
         let scope = if machine { Scope::parse("api:read").unwrap() } else { base.scope.clone() };
-        let metadata = ClientMetadata { token_endpoint_auth_method: method, grant_types, scope, ..base };
+        let protocol = ClientProtocol { jwks: Some(key.jwks()), ..base.protocol };
+        let metadata = ClientMetadata { token_endpoint_auth_method: method, grant_types, scope, protocol, ..base };
         let client = app.client(&format!("client-{}", method.as_str()), metadata).await;
         made.push((method, client.id, client.secret));
     }
@@ -116,13 +117,18 @@ async fn clients(app: &TestApp) -> [(ClientAuthMethod, String, String); 3] {
 #[tokio::test]
 async fn security_26_a_client_authenticates_by_its_registered_method_only() {
     let app = TestApp::start().await;
-    for (registered, id, secret) in clients(&app).await {
+    let key = Es256::foreign("client");
+    for (registered, id, secret) in clients(&app, &key).await {
         for path in ["/oauth2/token", "/oauth2/introspect", "/oauth2/revoke"] {
             let base = [("grant_type", "client_credentials"), ("token", "nothing")];
             let answer = async |method: ClientAuthMethod, secret: &str| match method {
                 ClientAuthMethod::ClientSecretBasic => app.post_as(path, (&id, secret), &base).await,
                 ClientAuthMethod::ClientSecretPost => {
                     app.post(path, &[base[0], base[1], ("client_id", &id), ("client_secret", secret)]).await
+                }
+                ClientAuthMethod::PrivateKeyJwt => {
+                    let assertion = key.assertion(&app, &id);
+                    app.post(path, &[base[0], base[1], ASSERTION_TYPE, ("client_assertion", &assertion)]).await
                 }
                 ClientAuthMethod::None => app.post(path, &[base[0], base[1], ("client_id", &id)]).await,
             };

@@ -1,0 +1,135 @@
+//! The public keys of clients: registered by value, or fetched from where the client publishes them.
+
+use std::sync::Arc;
+
+use quick_cache::sync::Cache;
+use serde_json::Value;
+use time::Duration;
+use tokio::sync::Mutex;
+
+use super::Engine;
+use crate::crypto::ForeignKeys;
+use crate::domain::{Client, ClientMetadata, ClientProtocol, MetadataProblem, Timestamp};
+use crate::outbound::{Outbound, OutboundError};
+
+/// Key sets that are remembered; the least used ones make way.
+const MOST_SETS: usize = 4_096;
+/// The largest key set in bytes.
+const LARGEST: usize = 64 * 1024;
+/// A set is fetched again after what its server says, within these bounds.
+const USUAL: Duration = Duration::seconds(600);
+const SHORTEST: Duration = Duration::seconds(60);
+const LONGEST: Duration = Duration::seconds(86_400);
+/// A set that cannot be fetched again is still good for so long after it should have been: an outage there is no outage here.
+const STALE: Duration = Duration::seconds(3_600);
+/// Whoever sends unknown key names makes us ask for them this often at most (protocol item 42).
+const BETWEEN_TRIES: Duration = Duration::seconds(60);
+
+/// Why a client's keys are not to be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeysMissing {
+    /// Neither `jwks` nor `jwks_uri` is registered.
+    #[error("no jwks or jwks_uri is registered for this client")]
+    None,
+    /// What is registered or was fetched is no JWK set with usable keys.
+    #[error("the client's JWK set holds no usable public key")]
+    Unusable,
+    /// The set cannot be fetched.
+    #[error("the client's jwks_uri cannot be read: {0}")]
+    Fetch(#[from] OutboundError),
+}
+
+/// Key sets by their address.
+pub struct FetchedKeys(Cache<String, Arc<Mutex<Entry>>>);
+
+/// What is known about one address. Its lock is held during a fetch, so that many requests make one.
+#[derive(Default)]
+struct Entry {
+    keys: Option<Arc<ForeignKeys>>,
+    fresh_until: Option<Timestamp>,
+    tried_at: Option<Timestamp>,
+    failure: Option<KeysMissing>,
+}
+
+impl Default for FetchedKeys {
+    fn default() -> Self {
+        Self(Cache::new(MOST_SETS))
+    }
+}
+
+impl FetchedKeys {
+    /// The keys at an address. If they do not have the key of this name, or are old, they are fetched again, once a minute at most.
+    ///
+    /// # Errors
+    /// They cannot be fetched or used.
+    pub async fn at(
+        &self,
+        outbound: &Outbound,
+        address: &str,
+        kid: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Arc<ForeignKeys>, KeysMissing> {
+        let entry = self.0.get_or_insert_with(address, || Ok::<_, std::convert::Infallible>(Arc::default()));
+        let Ok(entry) = entry;
+        let mut entry = entry.lock().await;
+        let is_fresh = entry.fresh_until.is_some_and(|until| now < until);
+        let has_kid = |keys: &Arc<ForeignKeys>| kid.is_none_or(|kid| keys.names(kid));
+        let suffices = is_fresh && entry.keys.as_ref().is_some_and(has_kid);
+        if !suffices && entry.tried_at.is_none_or(|at| (now - at).abs() >= BETWEEN_TRIES) {
+            entry.tried_at = Some(now);
+            entry.fetch(outbound, address, now).await;
+        }
+        let is_usable = entry.fresh_until.is_some_and(|until| now < until + STALE);
+        match &entry.keys {
+            Some(keys) if is_usable => Ok(Arc::clone(keys)),
+            _ => Err(entry.failure.clone().unwrap_or(KeysMissing::Unusable)),
+        }
+    }
+}
+
+impl Entry {
+    async fn fetch(&mut self, outbound: &Outbound, address: &str, now: Timestamp) {
+        match read(outbound, address).await {
+            Ok((keys, max_age)) => {
+                self.keys = Some(Arc::new(keys));
+                self.fresh_until = Some(now + max_age.unwrap_or(USUAL).clamp(SHORTEST, LONGEST));
+                self.failure = None;
+            }
+            Err(failure) => self.failure = Some(failure),
+        }
+    }
+}
+
+async fn read(outbound: &Outbound, address: &str) -> Result<(ForeignKeys, Option<Duration>), KeysMissing> {
+    let fetched = outbound.get(address, LARGEST).await?;
+    let set: Value = serde_json::from_slice(&fetched.bytes).map_err(|_| KeysMissing::Unusable)?;
+    let keys = ForeignKeys::of_set(&set).map_err(|_| KeysMissing::Unusable)?;
+    Ok((keys, fetched.max_age.map(|age| Duration::try_from(age).unwrap_or(LONGEST))))
+}
+
+/// What is wrong with the keys that a client shall be registered with. Nothing is fetched: the client may publish them later.
+#[must_use]
+pub fn judge(engine: &Engine, metadata: &ClientMetadata) -> Vec<MetadataProblem> {
+    let problem = |field: &str, sentence: String| MetadataProblem { field: field.to_owned(), sentence };
+    let ClientProtocol { jwks, jwks_uri, .. } = &metadata.protocol;
+    let set = jwks.as_ref().and_then(|set| ForeignKeys::of_set(set).err());
+    let set = set.map(|error| {
+        let remedy = "send a JWK set with at least one public signing key and no private part";
+        problem("jwks", format!("cannot be used: {error}; {remedy}"))
+    });
+    let address = jwks_uri.as_ref().and_then(|address| engine.outbound.check(address).err());
+    set.into_iter().chain(address.map(|error| problem("jwks_uri", format!("cannot be used: {error}")))).collect()
+}
+
+/// The keys of a client, among them the one of this name if it is to be had.
+///
+/// # Errors
+/// None are registered, or they cannot be fetched or used.
+pub async fn of(engine: &Engine, client: &Client, kid: Option<&str>) -> Result<Arc<ForeignKeys>, KeysMissing> {
+    let protocol = &client.metadata.protocol;
+    match (&protocol.jwks, &protocol.jwks_uri) {
+        (Some(set), _) => ForeignKeys::of_set(set).map(Arc::new).map_err(|_| KeysMissing::Unusable),
+        (None, Some(address)) => engine.fetched_keys.at(&engine.outbound, address, kid, engine.clock.now()).await,
+        (None, None) => Err(KeysMissing::None),
+    }
+}

@@ -1,0 +1,60 @@
+//! A client's own web server: what it publishes can be changed, and what it was asked and told is counted.
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+
+/// Answers every path with the same document.
+#[derive(Clone)]
+pub struct Publisher {
+    address: String,
+    inner: Arc<Mutex<Inner>>,
+}
+
+struct Inner {
+    status: StatusCode,
+    document: String,
+    received: Vec<String>,
+}
+
+impl Publisher {
+    /// On loopback, with this document.
+    pub async fn of(document: impl ToString) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let inner = Inner { status: StatusCode::OK, document: document.to_string(), received: Vec::new() };
+        let this = Self { address, inner: Arc::new(Mutex::new(inner)) };
+        let router = Router::new().fallback(answer).with_state(this.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        this
+    }
+
+    /// An address there.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.address)
+    }
+
+    /// Publishes another document.
+    pub fn publish(&self, document: impl ToString) {
+        self.inner.lock().unwrap().document = document.to_string();
+    }
+
+    /// Answers with another status from now on.
+    pub fn fail_with(&self, status: u16) {
+        self.inner.lock().unwrap().status = StatusCode::from_u16(status).unwrap();
+    }
+
+    /// The bodies of all requests so far.
+    pub fn received(&self) -> Vec<String> {
+        self.inner.lock().unwrap().received.clone()
+    }
+}
+
+async fn answer(State(publisher): State<Publisher>, body: Bytes) -> (StatusCode, String) {
+    let mut inner = publisher.inner.lock().unwrap();
+    inner.received.push(String::from_utf8_lossy(&body).into_owned());
+    (inner.status, inner.document.clone())
+}
