@@ -8,7 +8,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use time::Duration as Span;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::config::{DatabaseSettings, LogFormat, Settings, TelemetrySettings};
 use crate::crypto::{self, HashParams, KeyEncryptionKeys, PasswordPool, Random};
@@ -147,6 +147,7 @@ pub fn engine(settings: Settings, clock: Clock, random: Random) -> Result<Shared
         verified_tokens: VerifiedTokens::default(),
         outbound: Outbound::new(settings.outbound.allow_loopback),
         fetched_keys: FetchedKeys::default(),
+        logout_noted: Notify::new(),
         policy,
     }))
 }

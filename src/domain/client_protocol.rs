@@ -26,4 +26,10 @@ pub struct ClientProtocol {
     /// What that platform calls it, such as `system:serviceaccount:shop:checkout`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_assertion_subject: Option<String>,
+    /// Where it is told by this server that a session is over (OpenID Connect Back-Channel Logout §2.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backchannel_logout_uri: Option<String>,
+    /// Where it is told by the browser that a session is over (OpenID Connect Front-Channel Logout §2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frontchannel_logout_uri: Option<String>,
 }

@@ -107,18 +107,23 @@ async fn read(outbound: &Outbound, address: &str) -> Result<(ForeignKeys, Option
     Ok((keys, fetched.max_age.map(|age| Duration::try_from(age).unwrap_or(LONGEST))))
 }
 
-/// What is wrong with the keys that a client shall be registered with. Nothing is fetched: the client may publish them later.
+/// What is wrong with the keys that a client shall be registered with, and with addresses that this server shall call. Nothing is
+/// fetched: the client may publish it later.
 #[must_use]
 pub fn judge(engine: &Engine, metadata: &ClientMetadata) -> Vec<MetadataProblem> {
     let problem = |field: &str, sentence: String| MetadataProblem { field: field.to_owned(), sentence };
-    let ClientProtocol { jwks, jwks_uri, .. } = &metadata.protocol;
+    let ClientProtocol { jwks, jwks_uri, backchannel_logout_uri, .. } = &metadata.protocol;
     let set = jwks.as_ref().and_then(|set| ForeignKeys::of_set(set).err());
     let set = set.map(|error| {
         let remedy = "send a JWK set with at least one public signing key and no private part";
         problem("jwks", format!("cannot be used: {error}; {remedy}"))
     });
-    let address = jwks_uri.as_ref().and_then(|address| engine.outbound.check(address).err());
-    set.into_iter().chain(address.map(|error| problem("jwks_uri", format!("cannot be used: {error}")))).collect()
+    let addresses = [("jwks_uri", jwks_uri), ("backchannel_logout_uri", backchannel_logout_uri)];
+    let addresses = addresses.into_iter().filter_map(|(field, address)| {
+        let error = engine.outbound.check(address.as_deref()?).err()?;
+        Some(problem(field, format!("cannot be used: {error}")))
+    });
+    set.into_iter().chain(addresses).collect()
 }
 
 /// The keys of a client, among them the one of this name if it is to be had.

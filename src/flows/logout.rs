@@ -17,10 +17,24 @@ const SEAL: &str = "logout request";
 
 /// What the browser sees.
 pub enum Logout {
-    /// The session is over: go there, or show the page.
-    Done(AfterLogout),
+    /// The session is over.
+    Done(Ended),
     /// The person must confirm first.
     Ask(Box<Question>),
+}
+
+/// What the browser has to do after a logout.
+pub struct Ended {
+    /// Where it goes then, or our page.
+    pub after: AfterLogout,
+    /// Addresses of clients that it loads before, in hidden frames (OpenID Connect Front-Channel Logout §2).
+    pub frames: Vec<String>,
+}
+
+impl Ended {
+    fn nothing(after: AfterLogout) -> Self {
+        Self { after, frames: Vec::new() }
+    }
 }
 
 /// What the confirmation page shows and carries.
@@ -54,15 +68,14 @@ pub async fn begin(engine: &Engine, params: &Params, browser: &Browser) -> Resul
     let session = engine.session(browser, None).await?.map(|(session, _)| session);
     match (logout::judge(&request, hint.as_ref(), client.as_deref(), session.as_ref()), session) {
         (Verdict::Refuse(error), _) => Err(error.into()),
-        (Verdict::End(after), Some(session)) => {
-            store::sessions::end(engine.store.pool(), session.id, engine.clock.now()).await?;
-            Ok(Logout::Done(after))
-        }
+        (Verdict::End(after), Some(session)) => Ok(Logout::Done(Ended { after, frames: end(engine, &session).await? })),
         (Verdict::Ask(after), Some(session)) => {
             let sealed = seal(engine, &after)?;
             Ok(Logout::Ask(Box::new(Question { sealed, session, client, after })))
         }
-        (Verdict::NothingToEnd(after) | Verdict::End(after) | Verdict::Ask(after), _) => Ok(Logout::Done(after)),
+        (Verdict::NothingToEnd(after) | Verdict::End(after) | Verdict::Ask(after), _) => {
+            Ok(Logout::Done(Ended::nothing(after)))
+        }
     }
 }
 
@@ -70,15 +83,33 @@ pub async fn begin(engine: &Engine, params: &Params, browser: &Browser) -> Resul
 ///
 /// # Errors
 /// A page that was tampered with.
-pub async fn confirm(engine: &Engine, sealed: &str, browser: &Browser) -> Result<AfterLogout, FlowError> {
+pub async fn confirm(engine: &Engine, sealed: &str, browser: &Browser) -> Result<Ended, FlowError> {
     let keyring = engine.snapshots.keyring()?;
     let after = crypto::unseal(&keyring, SEAL, sealed, engine.clock.now());
     let after = after.and_then(|plain| serde_json::from_slice::<AfterLogout>(&plain).ok());
     let after = after.ok_or_else(|| OAuthError::invalid_request("This page is damaged or very old."))?;
-    if let Some((session, _)) = engine.session(browser, None).await? {
-        store::sessions::end(engine.store.pool(), session.id, engine.clock.now()).await?;
+    match engine.session(browser, None).await? {
+        Some((session, _)) => Ok(Ended { after, frames: end(engine, &session).await? }),
+        None => Ok(Ended::nothing(after)),
     }
-    Ok(after)
+}
+
+/// Ends a session, notes which clients this server has to tell, and gives the addresses that the browser has to tell.
+async fn end(engine: &Engine, session: &Session) -> Result<Vec<String>, InternalError> {
+    let mut tx = engine.store.begin("sign out").await?;
+    let is_first = store::sessions::end(tx.conn(), session.id, engine.clock.now()).await?;
+    if is_first {
+        engine.note_logout(&mut tx, &[session.id]).await?;
+    }
+    let clients = store::logout_notices::clients_of(tx.conn(), session.user_id, session.id).await?;
+    tx.commit().await?;
+    let mut frames = Vec::new();
+    for id in clients {
+        let client = engine.snapshots.client(&id)?.filter(|client| client.disabled_at.is_none());
+        let address = client.and_then(|client| client.metadata.protocol.frontchannel_logout_uri.clone());
+        frames.extend(address.map(|uri| logout::frame(&uri, &engine.policy.issuer, session)));
+    }
+    Ok(frames)
 }
 
 fn seal(engine: &Engine, after: &AfterLogout) -> Result<String, InternalError> {

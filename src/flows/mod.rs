@@ -13,6 +13,7 @@ pub mod introspect;
 pub mod issue;
 pub mod keys;
 pub mod logout;
+mod logout_notices;
 pub mod readiness;
 pub mod revoke;
 pub mod sign_in;
@@ -24,6 +25,7 @@ mod verified;
 use std::sync::Arc;
 
 use time::Duration;
+use tokio::sync::Notify;
 
 use crate::crypto::{KeyEncryptionKeys, PasswordPool, Random};
 use crate::domain::{AuditEvent, Clock, Origin, RefreshPolicy};
@@ -55,6 +57,8 @@ pub struct Engine {
     pub outbound: Outbound,
     /// Public keys that clients publish.
     pub fetched_keys: FetchedKeys,
+    /// Told when there is word of a logout to be delivered.
+    pub logout_noted: Notify,
     /// What the operator decided.
     pub policy: Policy,
 }

@@ -192,7 +192,8 @@ impl Engine {
         };
         if renewed.is_none() {
             if let Some(old) = browser.session_sha256() {
-                store::sessions::end_by_token(tx.conn(), old, now).await?;
+                let ended = store::sessions::end_by_token(tx.conn(), old, now).await?;
+                self.note_logout(&mut tx, ended.as_slice()).await?;
             }
             store::sessions::insert(tx.conn(), &session, now).await?;
         }

@@ -21,6 +21,11 @@ const CLEAN_INTERVAL: Duration = Duration::from_mins(1);
 /// Measurements are sorted this often.
 const METRICS_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Word of a logout is looked for again after this where the database was away.
+const LOGOUT_RETRY: Duration = Duration::from_secs(5);
+/// A transaction is usually committed by then; otherwise the next turn finds what it noted.
+const COMMITTING: Duration = Duration::from_millis(20);
+
 /// A job that takes longer is given up until its next turn.
 const LONGEST_WORK: Duration = Duration::from_mins(1);
 
@@ -31,6 +36,7 @@ pub fn start(engine: &SharedEngine) -> JoinSet<()> {
     jobs.spawn(listener::run(engine.clone()));
     jobs.spawn(rotate_keys(engine.clone()));
     jobs.spawn(clean_up::run(engine.clone(), CLEAN_INTERVAL));
+    jobs.spawn(tell_logouts(engine.clone()));
     jobs.spawn(tidy_metrics());
     jobs
 }
@@ -48,6 +54,22 @@ async fn rotate_keys(engine: SharedEngine) {
         if let Err(error) = in_time(engine.maintain_keys()).await {
             tracing::warn!(%error, "keys could not be looked after; will try again in a minute");
         }
+    }
+}
+
+async fn tell_logouts(engine: SharedEngine) {
+    loop {
+        let wait = in_time(engine.tell_logouts()).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "word of a logout could not be looked for; will try again");
+            LOGOUT_RETRY
+        });
+        // A little later than the sign, so that the transaction that gave it is committed.
+        let noted = async {
+            engine.logout_noted.notified().await;
+            tokio::time::sleep(COMMITTING).await;
+        };
+        // Whatever ends first: nobody has to be waited for.
+        let _ = tokio::time::timeout(wait, noted).await;
     }
 }
 

@@ -69,6 +69,13 @@ impl AfterLogout {
     }
 }
 
+/// The address of a hidden frame that tells a client of the end of a session (OpenID Connect Front-Channel Logout §2). The client knows by
+/// `sid` which of a person's sessions is meant, so that nobody can sign people out by loading the bare address.
+#[must_use]
+pub fn frame(uri: &str, issuer: &str, session: &Session) -> String {
+    append_params(uri, &[("iss", issuer), ("sid", &session.id.to_string())])
+}
+
 /// The decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {

@@ -158,15 +158,17 @@ pub async fn end_session(db: impl PgExecutor<'_>, id: SessionId, now: Timestamp)
     Ok(user.map(UserId))
 }
 
-/// Ends all sessions of a person and counts them.
+/// Ends all sessions of a person, and names them.
 ///
 /// # Errors
 /// The database.
-pub async fn end_sessions(db: impl PgExecutor<'_>, user: UserId, now: Timestamp) -> Result<u64, StoreError> {
-    let done = sqlx::query!("UPDATE sessions SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL", user.0, now)
-        .execute(db)
-        .await?;
-    Ok(done.rows_affected())
+pub async fn end_sessions(db: impl PgExecutor<'_>, user: UserId, now: Timestamp) -> Result<Vec<SessionId>, StoreError> {
+    let ended = sqlx::query_scalar!(
+        "UPDATE sessions SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL RETURNING id",
+        user.0,
+        now
+    );
+    Ok(ended.fetch_all(db).await?.into_iter().map(SessionId).collect())
 }
 
 /// Ends one grant. `None`: there is none, or it was over before.

@@ -14,6 +14,7 @@ mod kept;
 pub mod keys;
 pub mod listen;
 pub mod live_access;
+pub mod logout_notices;
 pub mod proofs;
 pub mod resource_servers;
 pub mod sessions;

@@ -161,16 +161,19 @@ pub async fn end(db: impl PgExecutor<'_>, id: SessionId, now: Timestamp) -> Resu
 }
 
 /// Ends the session of a cookie that is about to be replaced by a new one, so that the old value is of no use to anybody.
+/// Names it.
 ///
 /// # Errors
 /// The database.
-pub async fn end_by_token(db: impl PgExecutor<'_>, token_sha256: [u8; 32], now: Timestamp) -> Result<(), StoreError> {
-    sqlx::query!(
-        "UPDATE sessions SET ended_at = $2 WHERE token_sha256 = $1 AND ended_at IS NULL",
+pub async fn end_by_token(
+    db: impl PgExecutor<'_>,
+    token_sha256: [u8; 32],
+    now: Timestamp,
+) -> Result<Option<SessionId>, StoreError> {
+    let ended = sqlx::query_scalar!(
+        "UPDATE sessions SET ended_at = $2 WHERE token_sha256 = $1 AND ended_at IS NULL RETURNING id",
         &token_sha256[..],
         now
-    )
-    .execute(db)
-    .await?;
-    Ok(())
+    );
+    Ok(ended.fetch_optional(db).await?.map(SessionId))
 }

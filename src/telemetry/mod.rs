@@ -81,6 +81,11 @@ pub fn listener(connected: bool) {
     gauge!("keystead_listener_connected").set(u8::from(connected));
 }
 
+/// What came of telling a client that a session is over: `delivered`, `failed` or `given_up`.
+pub fn logout_notice(outcome: &'static str) {
+    counter!("keystead_logout_notices_total", "outcome" => outcome).increment(1);
+}
+
 /// Rows that housekeeping removed.
 pub fn cleaned(table: &'static str, rows: u64) {
     counter!("keystead_cleaned_rows_total", "table" => table).increment(rows);

@@ -39,6 +39,12 @@ function dropWhenBroken(image) {
   else image.addEventListener("error", drop);
 }
 
+/** The end of a logout goes on to the application as soon as the others were told; without this file after five seconds. */
+function continueWhenLoaded(link) {
+  window.addEventListener("load", () => location.replace(link.href));
+}
+
+document.querySelectorAll("#logout-continue").forEach(continueWhenLoaded);
 document.querySelectorAll(".password input").forEach(addPasswordToggle);
 document.querySelectorAll("form").forEach(sendOnce);
 document.querySelectorAll(".app-icon img").forEach(dropWhenBroken);

@@ -45,6 +45,7 @@ pub async fn grants(
 pub async fn end_session(engine: &Engine, id: SessionId, caller: &Caller) -> Result<(), AdminError> {
     let mut tx = engine.store.begin("end session").await?;
     let user = store::live_access::end_session(tx.conn(), id, engine.clock.now()).await?.ok_or(AdminError::NotFound)?;
+    engine.note_logout(&mut tx, &[id]).await?;
     engine.record(&mut tx, "session.ended", &id, json!({ "user_id": user }), caller).await?;
     tx.commit().await?;
     Ok(())

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{AdminError, Caller, Page, PageRequest, changed_fields, refuse_problems};
-use crate::domain::{GrantEnd, MetadataProblem, Secret, Timestamp, User, UserId, UserState, normalize_identifier};
+use crate::domain::{GrantEnd, MetadataProblem, Secret, User, UserId, UserState, normalize_identifier};
 use crate::flows::{Engine, InternalError};
 use crate::protocol::registration;
 use crate::store::{self, StoreError, Tx};
@@ -115,6 +115,9 @@ where
 /// There is none of this id; the database.
 pub async fn delete(engine: &Engine, id: UserId, caller: &Caller) -> Result<(), AdminError> {
     let mut tx = engine.store.begin("delete user").await?;
+    // While its sessions and grants are still there to tell which clients have to hear of it.
+    let sessions = store::live_access::end_sessions(tx.conn(), id, engine.clock.now()).await?;
+    engine.note_logout(&mut tx, &sessions).await?;
     if !store::users::delete(tx.conn(), &id).await? {
         return Err(AdminError::NotFound);
     }
@@ -134,7 +137,7 @@ pub async fn lock(engine: &Engine, id: UserId, caller: &Caller) -> Result<User, 
     if !store::users::set_locked(tx.conn(), &id, true, now).await? {
         return Ok(user);
     }
-    let ended = end_all(&mut tx, id, GrantEnd::EndedByAdmin, now).await?;
+    let ended = end_all(engine, &mut tx, id, GrantEnd::EndedByAdmin).await?;
     engine.record(&mut tx, "user.locked", &id, ended, caller).await?;
     tx.commit().await?;
     Ok(User { state: UserState::Locked { since: now }, ..user })
@@ -164,7 +167,7 @@ pub async fn unlock(engine: &Engine, id: UserId, caller: &Caller) -> Result<User
 pub async fn sign_out(engine: &Engine, id: UserId, caller: &Caller) -> Result<(), AdminError> {
     let mut tx = engine.store.begin("sign user out").await?;
     store::users::lock(tx.conn(), &id).await?.ok_or(AdminError::NotFound)?;
-    let ended = end_all(&mut tx, id, GrantEnd::SignedOutEverywhere, engine.clock.now()).await?;
+    let ended = end_all(engine, &mut tx, id, GrantEnd::SignedOutEverywhere).await?;
     engine.record(&mut tx, "user.signed_out", &id, ended, caller).await?;
     tx.commit().await?;
     Ok(())
@@ -220,16 +223,18 @@ async fn write_password(
 ) -> Result<User, AdminError> {
     let now = engine.clock.now();
     store::users::set_password_hash(tx.conn(), &user.id, phc, now).await?;
-    let ended = end_all(tx, user.id, GrantEnd::PasswordChanged, now).await?;
+    let ended = end_all(engine, tx, user.id, GrantEnd::PasswordChanged).await?;
     engine.record(tx, "user.password_set", &user.id, ended, caller).await?;
     Ok(User { has_password: true, updated_at: now, ..user })
 }
 
-/// Ends all sessions and grants, and says how many there were.
-async fn end_all(tx: &mut Tx, id: UserId, reason: GrantEnd, now: Timestamp) -> Result<Value, StoreError> {
+/// Ends all sessions and grants, notes who has to be told, and says how many there were.
+async fn end_all(engine: &Engine, tx: &mut Tx, id: UserId, reason: GrantEnd) -> Result<Value, InternalError> {
+    let now = engine.clock.now();
     let sessions = store::live_access::end_sessions(tx.conn(), id, now).await?;
     let grants = store::live_access::end_grants(tx.conn(), id, reason, now).await?;
-    Ok(json!({ "sessions_ended": sessions, "grants_ended": grants }))
+    engine.note_logout(tx, &sessions).await?;
+    Ok(json!({ "sessions_ended": sessions.len(), "grants_ended": grants }))
 }
 
 fn explain_taken(error: StoreError) -> AdminError {

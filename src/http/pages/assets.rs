@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::views::Demo;
-use super::{Policy, render};
+use super::{PLAIN, Policy, render};
 use crate::http::Public;
 
 const CSS: &str = include_str!("../../../templates/assets/keystead.css");
@@ -38,5 +38,5 @@ pub(super) fn demo_router() -> Router<Public> {
 
 async fn demo(State(public): State<Public>) -> Response {
     let page = Demo { issuer: public.engine.policy.issuer.clone(), client_id: "demo-spa".to_owned() };
-    render(StatusCode::OK, &page, &Policy { form_action: None, connect: true })
+    render(StatusCode::OK, &page, &Policy { connect: true, ..PLAIN })
 }

@@ -7,13 +7,12 @@ use axum::response::Response;
 
 use crate::domain::Origin;
 use crate::flows::browser::{Browser, Form};
-use crate::flows::logout::{self, Logout, Question};
+use crate::flows::logout::{self, Ended, Logout, Question};
 use crate::flows::{Engine, FlowError, InternalError};
 use crate::protocol::error::OAuthError;
-use crate::protocol::logout::AfterLogout;
 use crate::protocol::params::Params;
 
-use super::views::{LogoutConfirm, LogoutRefused, SignedOut};
+use super::views::{LinkView, LogoutConfirm, LogoutRefused, SignedOut};
 use super::{
     BrowserParams, END_SESSION, PLAIN, Policy, again_by_get, came_without_session, internal, render, see_other,
     stale_form,
@@ -50,7 +49,7 @@ pub(in crate::http) async fn page(
 
 fn answer(engine: &Engine, outcome: Result<Logout, FlowError>, browser: &Browser, origin: &Origin) -> Response {
     match outcome {
-        Ok(Logout::Done(after)) => done(&after, browser),
+        Ok(Logout::Done(ended)) => done(&ended, browser),
         Ok(Logout::Ask(question)) => {
             ask(engine, browser, &question).unwrap_or_else(|trouble| internal(&trouble, origin))
         }
@@ -59,10 +58,16 @@ fn answer(engine: &Engine, outcome: Result<Logout, FlowError>, browser: &Browser
     }
 }
 
-fn done(after: &AfterLogout, browser: &Browser) -> Response {
-    let mut response = match after.location() {
-        Some(location) => see_other(location),
-        None => render(StatusCode::OK, &SignedOut { back: None }, &PLAIN),
+fn done(ended: &Ended, browser: &Browser) -> Response {
+    let location = ended.after.location();
+    let mut response = match location {
+        Some(location) if ended.frames.is_empty() => see_other(location),
+        _ => {
+            let next = location.map(|href| LinkView { href: href.to_owned(), label: "Continue".to_owned() });
+            let page = SignedOut { next, frames: ended.frames.clone() };
+            let sources: Vec<String> = ended.frames.iter().filter_map(|frame| origin_of(frame)).collect();
+            render(StatusCode::OK, &page, &Policy { frames: &sources, ..PLAIN })
+        }
     };
     // A browser that sent no session cookie, perhaps because another site made it come here, keeps what it has.
     if browser.session.is_some() {
@@ -79,7 +84,7 @@ fn ask(engine: &Engine, browser: &Browser, question: &Question) -> Result<Respon
         request: question.sealed.clone(),
     };
     let source = question.after.location().and_then(origin_of);
-    let mut response = render(StatusCode::OK, &page, &Policy { form_action: source.as_deref(), connect: false });
+    let mut response = render(StatusCode::OK, &page, &Policy { form_action: source.as_deref(), ..PLAIN });
     cookies::greet(response.headers_mut(), browser);
     Ok(response)
 }
@@ -121,7 +126,7 @@ pub(in crate::http) async fn confirm(
         Err(trouble) => return internal(&trouble, &origin),
     }
     match logout::confirm(&public.engine, sealed, &browser).await {
-        Ok(after) => done(&after, &browser),
+        Ok(ended) => done(&ended, &browser),
         Err(FlowError::Refused(refusal)) => refused(&refusal, &origin),
         Err(FlowError::Internal(trouble)) => internal(&trouble, &origin),
     }

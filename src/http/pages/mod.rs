@@ -56,9 +56,11 @@ struct Policy<'a> {
     form_action: Option<&'a str>,
     /// Whether scripts of the page may call this server; only the demo.
     connect: bool,
+    /// What it may load into hidden frames; only the end of a logout.
+    frames: &'a [String],
 }
 
-const PLAIN: Policy<'static> = Policy { form_action: None, connect: false };
+const PLAIN: Policy<'static> = Policy { form_action: None, connect: false, frames: &[] };
 
 fn render(status: StatusCode, page: &impl Template, policy: &Policy<'_>) -> Response {
     let html = match page.render() {
@@ -76,8 +78,10 @@ fn render(status: StatusCode, page: &impl Template, policy: &Policy<'_>) -> Resp
     let connect = if policy.connect { "; connect-src 'self'" } else { "" };
     // https: in form-action, because an application may lead its answer on to another of its hosts, and browsers check each hop.
     let form_action = policy.form_action.map(|source| format!(" {source}")).unwrap_or_default();
+    let frames =
+        if policy.frames.is_empty() { String::new() } else { format!("; frame-src {}", policy.frames.join(" ")) };
     let csp = format!(
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' https: data:; form-action 'self' https:{form_action}{connect}; \
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' https: data:; form-action 'self' https:{form_action}{connect}{frames}; \
          frame-ancestors 'none'; base-uri 'none'"
     );
     let fallback = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");

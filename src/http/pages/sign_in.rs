@@ -113,7 +113,7 @@ fn show_login(
         back: pending.map(|pending| authorize::cancelled(engine, &pending.request)),
     };
     let status = rejected.as_ref().map_or(StatusCode::OK, |rejected| rejected.status);
-    let mut response = render(status, &page, &Policy { form_action: form_action.as_deref(), connect: false });
+    let mut response = render(status, &page, &Policy { form_action: form_action.as_deref(), ..PLAIN });
     if let Some(seconds) = rejected.and_then(|rejected| rejected.retry_after) {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
@@ -275,7 +275,7 @@ fn show_consent(engine: &Engine, browser: &Browser, pending: &Pending) -> Result
         request: sealed.clone(),
     };
     let source = request.redirect_uri.csp_source();
-    let mut response = render(StatusCode::OK, &page, &Policy { form_action: Some(&source), connect: false });
+    let mut response = render(StatusCode::OK, &page, &Policy { form_action: Some(&source), ..PLAIN });
     cookies::greet(response.headers_mut(), browser);
     Ok(response)
 }

@@ -149,8 +149,10 @@ pub struct LogoutRefused {
 #[derive(Template)]
 #[template(path = "signed_out.html")]
 pub struct SignedOut {
-    /// A way onwards, for example to the application.
-    pub back: Option<LinkView>,
+    /// Where the browser goes by itself once the frames are loaded.
+    pub next: Option<LinkView>,
+    /// Addresses that tell applications of it, loaded unseen.
+    pub frames: Vec<String>,
 }
 
 /// Shown to somebody who signed in to Keystead itself, without an application.

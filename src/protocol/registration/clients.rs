@@ -21,6 +21,7 @@ pub fn judge(metadata: &ClientMetadata) -> Vec<MetadataProblem> {
     judge_grants(metadata, &mut problems);
     judge_authentication(metadata, &mut problems);
     judge_keys(metadata, &mut problems);
+    judge_logout(metadata, &mut problems);
     judge_admin_scope(metadata, &mut problems);
     judge_lifetimes(metadata, &mut problems);
     problems.into_vec()
@@ -168,6 +169,19 @@ fn judge_keys(metadata: &ClientMetadata, problems: &mut Problems) {
         let is_short = text.as_ref().is_none_or(|text| (1..=500).contains(&text.len()));
         problems.require(is_short, field, "must have 1 to 500 bytes");
     }
+}
+
+/// Front-Channel Logout §2: every signed-out browser loads this address, so it must be one that the client answers for anyway.
+fn judge_logout(metadata: &ClientMetadata, problems: &mut Problems) {
+    let Some(address) = &metadata.protocol.frontchannel_logout_uri else { return };
+    let origin = |text: &str| url::Url::parse(text).ok().map(|url| url.origin()).filter(url::Origin::is_tuple);
+    let own = origin(address);
+    let is_known = own.is_some() && metadata.redirect_uris.iter().any(|uri| origin(uri.as_str()) == own);
+    problems.require(
+        is_known && !address.contains('#'),
+        "frontchannel_logout_uri",
+        "must have scheme, host and port of one of the redirect_uris, and no fragment",
+    );
 }
 
 /// Whoever can use the admin API owns the server, so only a program with a secret may, never whoever happens to sign in to it.

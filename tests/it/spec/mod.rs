@@ -1,5 +1,6 @@
 //! One file for each specification; a test's name starts with its section.
 
+mod logout_channels;
 mod oidc_core;
 mod oidc_discovery;
 mod rfc6749;

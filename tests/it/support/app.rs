@@ -14,6 +14,7 @@ use keystead::http::{HttpOptions, Site, admin_site, public_site};
 use keystead::outbound::Outbound;
 use keystead::{jobs, telemetry};
 use time::Duration as Span;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
@@ -68,6 +69,7 @@ fn cold_engine(database_url: &str, clock: Clock, encryption_keys: KeyEncryptionK
         verified_tokens: VerifiedTokens::default(),
         outbound: Outbound::new(true),
         fetched_keys: FetchedKeys::default(),
+        logout_noted: Notify::new(),
         policy,
     })
 }

@@ -106,6 +106,13 @@ pub struct ClientDocument {
     /// What the platform calls it (`sub`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_assertion_subject: Option<String>,
+    /// Where this server tells it that a session is over: an https URL. The logout token names subject and session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backchannel_logout_uri: Option<String>,
+    /// Where the browser tells it that a session is over, in a hidden frame: with the origin of one of its redirect URIs. `iss` and `sid`
+    /// are added.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frontchannel_logout_uri: Option<String>,
     /// Switched off: it can do nothing, and its tokens are dead for good. False when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disabled: Option<bool>,
@@ -198,6 +205,8 @@ impl ClientDocument {
             token_endpoint_auth_signing_alg: m.protocol.token_endpoint_auth_signing_alg,
             client_assertion_issuer: m.protocol.client_assertion_issuer,
             client_assertion_subject: m.protocol.client_assertion_subject,
+            backchannel_logout_uri: m.protocol.backchannel_logout_uri,
+            frontchannel_logout_uri: m.protocol.frontchannel_logout_uri,
             disabled: Some(draft.disabled),
         }
     }
@@ -261,6 +270,8 @@ impl ClientDocument {
                 token_endpoint_auth_signing_alg: self.token_endpoint_auth_signing_alg,
                 client_assertion_issuer: self.client_assertion_issuer,
                 client_assertion_subject: self.client_assertion_subject,
+                backchannel_logout_uri: self.backchannel_logout_uri,
+                frontchannel_logout_uri: self.frontchannel_logout_uri,
             },
         };
         Ok(ClientDraft { metadata, disabled: self.disabled.unwrap_or(false) })
