@@ -70,6 +70,18 @@ impl Given {
         }
     }
 
+    /// True or false; the environment can only write it as text.
+    pub fn boolean(&self) -> Result<bool, Wrong> {
+        match (&self.value, &self.origin) {
+            (Value::Boolean(value), _) => Ok(*value),
+            (Value::String(text), Origin::Variable(_)) => text
+                .trim()
+                .parse()
+                .map_err(|_| Wrong::new(format!("is {text:?}, which is not a truth value"), "write true or false")),
+            _ => Err(self.wrong_type("a truth value", "write true or false without quotes")),
+        }
+    }
+
     /// A list of texts; the environment separates them with commas.
     pub fn texts(&self) -> Result<Vec<&str>, Wrong> {
         let remedy = "write a list such as [\"10.0.0.0/8\"]; in a variable separate the values with commas";
