@@ -97,6 +97,7 @@ fn policy(settings: &Settings) -> Policy {
             idle_lifetime: span(tokens.refresh_token_idle_lifetime),
             grace_period: span(tokens.refresh_token_grace_period),
         },
+        dpop_nonce_required: tokens.dpop_nonce_required,
         session_absolute_lifetime: span(settings.sessions.absolute_lifetime),
         session_idle_lifetime: span(settings.sessions.idle_lifetime),
         sign_in_page_lifetime: span(settings.sessions.sign_in_page_lifetime),

@@ -84,6 +84,7 @@ fn tokens(settings: &Settings) -> Vec<Entry> {
         ("refresh_token_idle_lifetime", span(tokens.refresh_token_idle_lifetime)),
         ("refresh_token_absolute_lifetime", span(tokens.refresh_token_absolute_lifetime)),
         ("refresh_token_grace_period", span(tokens.refresh_token_grace_period)),
+        ("dpop_nonce_required", tokens.dpop_nonce_required.into()),
     ]
 }
 

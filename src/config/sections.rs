@@ -180,6 +180,7 @@ pub(super) fn tokens(reader: &mut Reader) -> TokenSettings {
             most: minutes(5),
             why: "it covers a lost answer and a second tab; longer only helps a thief. 0s is strict single use",
         }),
+        dpop_nonce_required: reader.optional("tokens.dpop_nonce_required", |given| given.boolean()).unwrap_or(false),
     };
     reader.require(
         settings.refresh_token_idle_lifetime <= settings.refresh_token_absolute_lifetime,

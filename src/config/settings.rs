@@ -94,6 +94,8 @@ pub struct TokenSettings {
     pub refresh_token_absolute_lifetime: Duration,
     /// How long the previous refresh token still answers with the same successor; zero is strict single use.
     pub refresh_token_grace_period: Duration,
+    /// Whether each DPoP proof must repeat a nonce of ours.
+    pub dpop_nonce_required: bool,
 }
 
 /// Lifetimes of what browsers hold.

@@ -32,4 +32,35 @@ pub struct ClientProtocol {
     /// Where it is told by the browser that a session is over (OpenID Connect Front-Channel Logout §2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frontchannel_logout_uri: Option<String>,
+    /// Whether every token request needs a DPoP proof (RFC 9449 §5.2).
+    #[serde(skip_serializing_if = "is_false")]
+    pub dpop_bound_access_tokens: bool,
+    /// Whether a refresh gives a new refresh token.
+    #[serde(skip_serializing_if = "RefreshTokenRotation::is_default")]
+    pub refresh_token_rotation: RefreshTokenRotation,
+}
+
+/// What a refresh does to the refresh token.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefreshTokenRotation {
+    /// A new one comes, and the old one dies (RFC 9700 §4.14.2).
+    #[default]
+    Rotate,
+    /// The same one stays; only for confidential clients whose tokens are sender-constrained (FAPI 2.0 asks for it).
+    Static,
+}
+
+super::client::text_form!(RefreshTokenRotation { Rotate => "rotate", Static => "static" });
+
+impl RefreshTokenRotation {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }

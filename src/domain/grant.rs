@@ -1,6 +1,8 @@
 //! A grant: one authorization that a person gave to a client, and with it one family of tokens.
 
-use super::{Authentication, ClientId, GrantId, Kid, RedirectUri, RequestId, Scope, SessionId, Timestamp, UserId};
+use super::{
+    Authentication, ClientId, GrantId, KeyThumbprint, Kid, RedirectUri, RequestId, Scope, SessionId, Timestamp, UserId,
+};
 
 /// What a code or a refresh token says: a place in the life of a grant. Generation 0 is the authorization code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +65,9 @@ pub struct GrantDetails {
     pub redirect_uri: RedirectUri,
     /// PKCE S256 challenge (RFC 7636).
     pub code_challenge: Option<String>,
+    /// The key that must be proven with the code, and afterwards with each refresh token (RFC 9449 §5, §10). Set by the authorization
+    /// request, or by the first token request that brings a proof.
+    pub dpop_jkt: Option<KeyThumbprint>,
     /// When the code dies.
     pub code_expires_at: Timestamp,
     /// When the family ends for good; until the code is redeemed, when the code dies.

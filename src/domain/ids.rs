@@ -103,6 +103,42 @@ impl fmt::Display for Kid {
     }
 }
 
+/// The SHA-256 thumbprint of a public key (RFC 7638), by which tokens name the key that they are bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct KeyThumbprint(pub [u8; 32]);
+
+impl KeyThumbprint {
+    /// Reads the 43 characters of base64url that [`Display`](fmt::Display) writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        use base64::Engine as _;
+        let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).ok()?;
+        bytes.try_into().ok().map(Self)
+    }
+}
+
+impl fmt::Display for KeyThumbprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use base64::Engine as _;
+        f.write_str(&base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl From<KeyThumbprint> for String {
+    fn from(thumbprint: KeyThumbprint) -> Self {
+        thumbprint.to_string()
+    }
+}
+
+impl TryFrom<String> for KeyThumbprint {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("not the thumbprint of a key")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,5 +168,14 @@ mod tests {
         let kid = Kid([1, 2, 3, 250, 251, 252, 253, 254]);
         assert_eq!(Kid::parse(&kid.to_string()), Some(kid));
         assert_eq!(Kid::parse("short"), None);
+    }
+
+    #[test]
+    fn a_thumbprint_survives_its_text_form() {
+        let text = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
+        assert_eq!(KeyThumbprint::parse(text).unwrap().to_string(), text);
+        for wrong in ["", "short", &text[1..], &format!("{text}="), &format!("{text}AA")] {
+            assert_eq!(KeyThumbprint::parse(wrong), None, "{wrong}");
+        }
     }
 }

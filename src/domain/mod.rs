@@ -20,10 +20,10 @@ pub use audit::{Actor, AuditEvent, Origin};
 pub use client::{
     ApplicationType, Client, ClientAuthMethod, ClientMetadata, ClientSecret, GrantType, MetadataProblem, RefreshPolicy,
 };
-pub use client_protocol::ClientProtocol;
+pub use client_protocol::{ClientProtocol, RefreshTokenRotation};
 pub use clock::{Clock, Timestamp};
 pub use grant::{Grant, GrantDetails, GrantEnd, Position};
-pub use ids::{ClientId, GrantId, Kid, RequestId, ResourceServerId, SecretId, SessionId, UserId};
+pub use ids::{ClientId, GrantId, KeyThumbprint, Kid, RequestId, ResourceServerId, SecretId, SessionId, UserId};
 pub use key::{KeyAlgorithm, KeyRecord, KeyState, SigningAlgorithm};
 pub use redirect_uri::{RedirectUri, RedirectUriProblem};
 pub use resource_server::{ADMIN_AUDIENCE, ResourceServer, SCOPE_ADMIN, SCOPE_ADMIN_READ};

@@ -290,6 +290,7 @@ fn details(engine: &Engine, request: &AuthorizationRequest, client: &Client, ses
         nonce: request.nonce.clone(),
         redirect_uri: request.redirect_uri.to_redirect_uri(),
         code_challenge: request.code_challenge.clone(),
+        dpop_jkt: request.dpop_jkt,
         code_expires_at,
         expires_at: code_expires_at,
     }

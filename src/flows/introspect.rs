@@ -63,29 +63,30 @@ async fn refresh_token(engine: &Engine, token: &str, caller: &ClientId) -> Resul
     live.map(|grant| json(&Answer::refresh_token(&engine.policy.issuer, &grant))).transpose()
 }
 
-/// Whether an access token is ours, unexpired, and nothing in the database speaks against it. `None`: it is of no use.
+/// Whether a bearer token is ours, unexpired, and nothing in the database speaks against it. `None`: it is of no use.
 ///
 /// # Errors
 /// The database.
-pub async fn check_access_token(engine: &Engine, token: &str) -> Result<Option<Arc<VerifiedToken>>, InternalError> {
-    let Some(token) = verified(engine, token)? else { return Ok(None) };
+pub async fn check_bearer_token(engine: &Engine, token: &str) -> Result<Option<Arc<VerifiedToken>>, InternalError> {
+    // RFC 9449 §7.2: a token that is bound to a key is no bearer token.
+    let Some(token) = verified(engine, token)?.filter(|token| token.key.is_none()) else { return Ok(None) };
     Ok(standing(engine, &token, false).await?.is_live.then_some(token))
 }
 
-/// As [`check_access_token`], with the person behind the token, in the same round trip.
+/// The person behind a token, if nothing in the database speaks against it.
 ///
 /// # Errors
 /// The database.
-pub async fn check_person_token(
-    engine: &Engine,
-    token: &str,
-) -> Result<Option<(Arc<VerifiedToken>, Option<User>)>, InternalError> {
-    let Some(token) = verified(engine, token)? else { return Ok(None) };
-    let TokenStanding { is_live, person } = standing(engine, &token, true).await?;
-    Ok(is_live.then_some((token, person)))
+pub(super) async fn person_behind(engine: &Engine, token: &VerifiedToken) -> Result<Option<User>, InternalError> {
+    let TokenStanding { is_live, person } = standing(engine, token, true).await?;
+    Ok(person.filter(|_| is_live))
 }
 
-fn verified(engine: &Engine, token: &str) -> Result<Option<Arc<VerifiedToken>>, InternalError> {
+/// The token, if it is ours and unexpired. Nobody has asked the database yet, nor whether the right one presents it.
+///
+/// # Errors
+/// Memory that is not confirmed.
+pub(super) fn verified(engine: &Engine, token: &str) -> Result<Option<Arc<VerifiedToken>>, InternalError> {
     let keyring = engine.snapshots.keyring()?;
     engine.verified_tokens.verify(&keyring, token, &engine.policy.issuer, engine.clock.now())
 }

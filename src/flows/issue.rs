@@ -5,10 +5,10 @@ use std::sync::Arc;
 use time::Duration;
 
 use crate::crypto::{self, Keyring, PositionKind};
-use crate::domain::{Client, Grant, Position, ResourceServer, Scope, SigningAlgorithm, Timestamp};
+use crate::domain::{Client, Grant, KeyThumbprint, Position, ResourceServer, Scope, SigningAlgorithm, Timestamp};
 use crate::protocol::audience::{self, Audience};
 use crate::protocol::claims::{
-    ACCESS_TOKEN_TYPE, AccessTokenClaims, ID_TOKEN_TYPE, IdTokenClaims, numeric_date, token_id,
+    ACCESS_TOKEN_TYPE, AccessTokenClaims, Confirmation, ID_TOKEN_TYPE, IdTokenClaims, TokenType, numeric_date, token_id,
 };
 use crate::protocol::token::TokenResponse;
 
@@ -57,6 +57,8 @@ pub struct Mint<'a> {
     pub scope: &'a Scope,
     /// For whom it is.
     pub audience: Audience,
+    /// The key that the access token is bound to.
+    pub key: Option<KeyThumbprint>,
     /// The time.
     pub now: Timestamp,
 }
@@ -82,7 +84,8 @@ impl Mint<'_> {
             None => None,
         };
         let (expires_in, scope) = (lifetime.whole_seconds(), self.scope.clone());
-        Ok(TokenResponse { access_token, expires_in, scope, refresh_token, id_token })
+        let token_type = TokenType::of(self.key);
+        Ok(TokenResponse { access_token, token_type, expires_in, scope, refresh_token, id_token })
     }
 
     fn access_token_lifetime(&self, engine: &Engine) -> Duration {
@@ -110,6 +113,7 @@ impl Mint<'_> {
             acr: authentication.map(|a| a.acr.clone()),
             amr: authentication.map(|a| a.amr.clone()).unwrap_or_default(),
             sid: self.grant.map(|grant| grant.details.session_id.to_string()),
+            cnf: self.key.map(|jkt| Confirmation { jkt }),
         };
         let key = signing_key(keyring, self.audience.algorithm, self.now)?;
         Ok(crypto::sign(key, ACCESS_TOKEN_TYPE, &claims)?)

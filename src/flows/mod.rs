@@ -8,6 +8,7 @@ pub mod browser;
 pub mod client_auth;
 pub mod client_keys;
 pub mod documents;
+pub mod dpop;
 mod error;
 pub mod introspect;
 pub mod issue;
@@ -76,6 +77,8 @@ pub struct Policy {
     pub authorization_code_lifetime: Duration,
     /// Refresh policy of clients that name none.
     pub refresh: RefreshPolicy,
+    /// Whether each DPoP proof must repeat a nonce of ours (RFC 9449 §8).
+    pub dpop_nonce_required: bool,
     /// From sign-in until a session ends for good.
     pub session_absolute_lifetime: Duration,
     /// From one use of a session until the next must have happened.

@@ -4,18 +4,21 @@ use time::Duration;
 
 use crate::crypto::{self, PositionKind};
 use crate::domain::{
-    Actor, AuditEvent, Grant, GrantDetails, GrantEnd, GrantType, Kid, Origin, Position, Scope, Secret, Timestamp,
+    Actor, AuditEvent, Grant, GrantDetails, GrantEnd, GrantType, KeyThumbprint, Kid, Origin, Position,
+    RefreshTokenRotation, Scope, Secret, Timestamp,
 };
 use crate::protocol::audience::{Audience, STANDARD_SCOPES};
 use crate::protocol::client_auth::{AuthenticatedClient, Credentials};
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::params::Params;
+use crate::protocol::sender::Presenter;
 use crate::protocol::token::{PresentedGrant, TokenRequest, TokenResponse, parse};
 use crate::protocol::{authorize, code, pkce, refresh};
 use crate::store::{self, Redemption, RotationQuestion, grants::Successor};
 use crate::telemetry;
 
 use super::client_auth::authenticate;
+use super::dpop;
 use super::issue::{Mint, audience, narrow, still_meant};
 use super::{Engine, FlowError, InternalError};
 
@@ -39,9 +42,10 @@ pub async fn exchange(
         let sentence = format!("This client is not registered for the {} grant.", grant_type.as_str());
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, sentence).into());
     }
-    // 3. Sender constraint: tokens are bearer tokens.
+    // 3. Sender constraint: whatever the grant, what is given is bound to the key that was proven.
+    let key = dpop::sender(engine, credentials, client.client()).await?;
     // 4. The grant itself.
-    let exchange = Exchange { engine, client: &client, request: &request, origin, now };
+    let exchange = Exchange { engine, client: &client, key, request: &request, origin, now };
     let (grant, target) = match &request.grant {
         PresentedGrant::AuthorizationCode { code, redirect_uri, code_verifier } => {
             // Boxed, so that the other grants do not carry these large futures from place to place.
@@ -52,8 +56,8 @@ pub async fn exchange(
     };
     // 5. Mint.
     let Target { scope, audience } = target;
-    let response =
-        Mint { client: client.client(), grant: grant.as_ref(), scope: &scope, audience, now }.response(engine)?;
+    let mint = Mint { client: client.client(), grant: grant.as_ref(), scope: &scope, audience, key, now };
+    let response = mint.response(engine)?;
     telemetry::token_issued(grant_type.as_str());
     Ok(response)
 }
@@ -75,6 +79,8 @@ fn narrowed_resources(request: &TokenRequest, granted: &[String]) -> Result<Vec<
 struct Exchange<'a> {
     engine: &'a Engine,
     client: &'a AuthenticatedClient,
+    /// The key that was proven.
+    key: Option<KeyThumbprint>,
     request: &'a TokenRequest,
     origin: &'a Origin,
     now: Timestamp,
@@ -141,7 +147,7 @@ impl Exchange<'_> {
         let well_formed = verifier.filter(|verifier| pkce::is_verifier(verifier.expose()));
         let hashed = well_formed.map(|verifier| crypto::s256_challenge(verifier.expose()));
         let presented = code::Presented {
-            client_id: self.client.id(),
+            presenter: self.presenter(),
             redirect_uri,
             verifier_sent: verifier.is_some(),
             hashed_verifier: hashed.as_deref(),
@@ -154,13 +160,13 @@ impl Exchange<'_> {
         // The target is judged before anything is written, so that a refused request does not use the code up.
         let target = self.target(&grant, None)?;
         let (successor, expires_at) = self.first_generation(&keyring)?;
-        let redemption = Redemption { grant: grant.id, successor, expires_at, now: self.now };
+        let redemption = Redemption { grant: grant.id, successor, key: self.key, expires_at, now: self.now };
         if !self.engine.store.redeem(redemption).await? {
             // Somebody else redeemed it between our look and our write; that is a second use like any other.
             return Err(self.end_family(&grant, GrantEnd::CodeReused).await?.into());
         }
         let idle_expires_at = (self.now + successor.idle_lifetime).min(expires_at);
-        let details = GrantDetails { expires_at, ..grant.details };
+        let details = GrantDetails { expires_at, dpop_jkt: grant.details.dpop_jkt.or(self.key), ..grant.details };
         let mac_kid = successor.mac_kid;
         let redeemed = Grant { generation: 1, mac_kid, rotated_at: self.now, idle_expires_at, details, ..grant };
         Ok((Some(redeemed), target))
@@ -194,11 +200,14 @@ impl Exchange<'_> {
         let question = RotationQuestion {
             position,
             client_id: self.client.id().clone(),
+            key: self.key,
+            any_key: self.presenter().is_confidential,
             scope: asked.as_ref().map(Scope::to_vec).unwrap_or_default(),
+            step: i32::from(!self.keeps_refresh_token()),
             successor,
             now: self.now,
         };
-        let grant = if let Some(grant) = self.engine.store.rotate(question).await? {
+        let mut grant = if let Some(grant) = self.engine.store.rotate(question).await? {
             telemetry::refresh_outcome("rotated");
             grant
         } else {
@@ -208,8 +217,19 @@ impl Exchange<'_> {
             crypto::derive(&keyring, grant.mac_kid, PositionKind::RefreshToken, next).ok_or_else(refresh::unknown)?;
             grant
         };
+        // An ID token that comes with a refresh is not the answer to the authorization request any more (Core §12.2).
+        grant.details.nonce = None;
         let target = self.target(&grant, asked.as_ref())?;
         Ok((Some(grant), target))
+    }
+
+    /// Whether this client's refresh tokens stay, which its registration allows only where they are bound.
+    fn keeps_refresh_token(&self) -> bool {
+        self.client.client().metadata.protocol.refresh_token_rotation == RefreshTokenRotation::Static
+    }
+
+    fn presenter(&self) -> Presenter<'_> {
+        Presenter { client_id: self.client.id(), is_confidential: !self.client.client().is_public(), key: self.key }
     }
 
     /// Refuses an impossible target before the token is rotated, so that the client can mend its request and keep its token. Only a
@@ -247,16 +267,23 @@ impl Exchange<'_> {
             return Err(refresh::unknown().into());
         };
         let presented = refresh::Presented {
-            client_id: self.client.id(),
+            presenter: self.presenter(),
             generation: position.generation,
             scope: asked,
             grace_period,
         };
         match refresh::judge(&grant, presented, self.now) {
             refresh::Verdict::Replay => {
+                if let Some(key) = self.key.filter(|_| grant.details.dpop_jkt.is_none()) {
+                    // §5: a refresh token that comes with a proof is bound, also one that was made before.
+                    store::grants::bind(tx.conn(), grant.id, key).await?;
+                    tx.commit().await?;
+                }
                 telemetry::refresh_outcome("replayed");
                 Ok(grant)
             }
+            // Where nothing rotates, another request may have kept the family alive at this very moment.
+            refresh::Verdict::Rotate if self.keeps_refresh_token() => Ok(grant),
             refresh::Verdict::Reused => {
                 drop(tx);
                 telemetry::refresh_outcome("reuse");

@@ -2,29 +2,60 @@
 
 use serde_json::{Map, Value};
 
-use crate::protocol::claims::user_info;
+use crate::protocol::claims::{TokenType, user_info};
 use crate::protocol::error::{ErrorCode, OAuthError};
+use crate::protocol::{dpop as proofs, sender};
 
-use super::introspect::check_person_token;
-use super::{Engine, FlowError};
+use super::dpop::{Occasion, proven_key};
+use super::introspect::{person_behind, verified};
+use super::{Engine, FlowError, VerifiedToken};
+
+/// An access token as a request presents it.
+pub struct PresentedToken {
+    /// The token.
+    pub token: String,
+    /// The scheme of its header; a token in a form is a bearer token.
+    pub token_type: TokenType,
+    /// The one `DPoP` header, beside a token of that scheme.
+    pub proof: Option<String>,
+    /// The HTTP method.
+    pub method: &'static str,
+}
 
 /// What the bearer of an access token may know about its person.
 ///
 /// # Errors
-/// `invalid_token`, `insufficient_scope`.
-pub async fn userinfo(engine: &Engine, token: &str) -> Result<Map<String, Value>, FlowError> {
+/// `invalid_token`, `insufficient_scope`, `invalid_dpop_proof`, `use_dpop_nonce`.
+pub async fn userinfo(engine: &Engine, presented: &PresentedToken) -> Result<Map<String, Value>, FlowError> {
     let invalid =
         || OAuthError::new(ErrorCode::InvalidToken, "The access token is not valid here, has expired or was revoked.");
-    let (token, person) = check_person_token(engine, token).await?.ok_or_else(invalid)?;
+    let token = verified(engine, &presented.token)?.ok_or_else(invalid)?;
     // RFC 9068 §4: a token for an API is not for us, and the other way round.
     if !token.audience.contains(&engine.policy.issuer) {
         return Err(invalid().into());
     }
+    sender::judge_token_type(token.key.as_deref().copied(), presented.token_type)?;
+    if presented.token_type == TokenType::Dpop {
+        Box::pin(check_proof(engine, &token, presented)).await?;
+    }
+    let user = person_behind(engine, &token).await?.ok_or_else(invalid)?;
     if !token.scope.contains("openid") {
         return Err(
             OAuthError::new(ErrorCode::InsufficientScope, "Userinfo needs an access token with scope openid.").into()
         );
     }
-    let user = person.ok_or_else(invalid)?;
     Ok(user_info(&user, &token.scope))
+}
+
+/// RFC 9449 §7.1: who presents a bound token proves its key, for this very request and token.
+async fn check_proof(engine: &Engine, token: &VerifiedToken, presented: &PresentedToken) -> Result<(), FlowError> {
+    let proof = presented.proof.as_deref().ok_or_else(|| proofs::missing("send one in the DPoP header"))?;
+    let occasion =
+        Occasion { method: presented.method, path: "/oauth2/userinfo", access_token: Some(&presented.token) };
+    let key = proven_key(engine, proof, occasion).await?;
+    if token.key.as_deref() != Some(&key) {
+        let sentence = "The access token is bound to another key than that of the DPoP proof.";
+        return Err(OAuthError::new(ErrorCode::InvalidToken, sentence).into());
+    }
+    Ok(())
 }

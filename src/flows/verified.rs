@@ -6,7 +6,7 @@ use std::sync::Arc;
 use quick_cache::sync::Cache;
 
 use crate::crypto::{self, Expiry, Keyring};
-use crate::domain::{Kid, Scope, Timestamp};
+use crate::domain::{KeyThumbprint, Kid, Scope, Timestamp};
 use crate::protocol::claims::{ACCESS_TOKEN_TYPE, AccessTokenClaims};
 use crate::protocol::introspection::Answer;
 
@@ -36,6 +36,8 @@ pub struct VerifiedToken {
     pub audience: Box<[String]>,
     /// What it allows.
     pub scope: Scope,
+    /// The key that it is bound to.
+    pub key: Option<Box<KeyThumbprint>>,
     /// The answer to introspection while it is live (RFC 7662 §2.2), as JSON.
     pub live_answer: Box<str>,
 }
@@ -52,6 +54,7 @@ impl VerifiedToken {
             subject: claims.sub.into(),
             audience: claims.aud.into(),
             scope: claims.scope,
+            key: claims.cnf.map(|cnf| Box::new(cnf.jkt)),
             live_answer,
         })
     }

@@ -9,7 +9,7 @@ use crate::protocol::client_auth::Credentials;
 use crate::protocol::error::OAuthError;
 use crate::protocol::params::Params;
 
-use super::errors;
+use super::{dpop, errors};
 
 /// The parameters of a POST to an endpoint that programs call, and what else says who sends it.
 pub(super) struct OAuthForm {
@@ -31,9 +31,10 @@ impl<S: Send + Sync> FromRequest<S> for OAuthForm {
             )));
         }
         let authorization = authorization(request.headers()).map_err(refuse)?;
+        let dpop = dpop::proof(request.headers()).map_err(refuse)?;
         let text = form_text(request, state).await?;
         let params = Params::parse(&[&text]).map_err(refuse)?;
-        Ok(Self { params, credentials: Credentials { authorization } })
+        Ok(Self { params, credentials: Credentials { authorization, dpop } })
     }
 }
 

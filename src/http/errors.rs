@@ -6,6 +6,8 @@ use serde_json::json;
 
 use crate::domain::Origin;
 use crate::flows::{FlowError, InternalError};
+use crate::protocol::claims::TokenType;
+use crate::protocol::dpop::ALGORITHMS;
 use crate::protocol::error::{ErrorCode, OAuthError};
 
 use super::{admin, pages};
@@ -77,19 +79,30 @@ pub(super) fn flow_json(error: FlowError) -> Response {
     }
 }
 
-/// An error at an endpoint that takes bearer tokens (RFC 6750 §3).
-pub(super) fn bearer(error: FlowError) -> Response {
+/// An error at an endpoint that takes access tokens, presented in this way (RFC 6750 §3, RFC 9449 §7.1).
+pub(super) fn protected(error: FlowError, presented: TokenType) -> Response {
     let error = match error {
         FlowError::Refused(error) => error,
         FlowError::Internal(error) => conceal(&error),
     };
+    let is_about_proof = matches!(error.code, ErrorCode::InvalidDpopProof | ErrorCode::UseDpopNonce);
     let mut response = oauth_json(&error);
-    if matches!(error.code, ErrorCode::InvalidToken | ErrorCode::InsufficientScope | ErrorCode::InvalidRequest) {
-        let challenge = format!(
-            "Bearer realm=\"keystead\", error=\"{}\", error_description=\"{}\"",
+    if is_about_proof {
+        *response.status_mut() = StatusCode::UNAUTHORIZED;
+    }
+    let is_told =
+        matches!(error.code, ErrorCode::InvalidToken | ErrorCode::InsufficientScope | ErrorCode::InvalidRequest);
+    if is_told || is_about_proof {
+        let parameters = format!(
+            "realm=\"keystead\", error=\"{}\", error_description=\"{}\"",
             error.code.as_str(),
             error.description
         );
+        let challenge = if is_about_proof || presented == TokenType::Dpop {
+            format!("DPoP {parameters}, algs=\"{}\"", proof_algorithms())
+        } else {
+            format!("Bearer {parameters}")
+        };
         if let Ok(challenge) = HeaderValue::from_str(&challenge) {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
@@ -97,12 +110,20 @@ pub(super) fn bearer(error: FlowError) -> Response {
     response
 }
 
-/// RFC 6750 §3.1: a request without any token is told the scheme and nothing more.
+/// RFC 6750 §3.1: a request without any token is told the schemes and nothing more.
 pub(super) fn no_token() -> Response {
     let mut response = StatusCode::UNAUTHORIZED.into_response();
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"keystead\""));
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let headers = response.headers_mut();
+    headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"keystead\""));
+    if let Ok(challenge) = HeaderValue::from_str(&format!("DPoP realm=\"keystead\", algs=\"{}\"", proof_algorithms())) {
+        headers.append(header::WWW_AUTHENTICATE, challenge);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+fn proof_algorithms() -> String {
+    ALGORITHMS.iter().map(|algorithm| algorithm.as_str()).collect::<Vec<_>>().join(" ")
 }
 
 /// A method that an endpoint for programs does not have.

@@ -7,6 +7,7 @@ mod body;
 mod context;
 mod cookies;
 mod discovery;
+mod dpop;
 mod errors;
 mod health;
 mod oauth;

@@ -7,12 +7,14 @@ use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
 use crate::domain::Origin;
+use crate::flows::userinfo::PresentedToken;
 use crate::flows::{self, FlowError};
+use crate::protocol::claims::TokenType;
 use crate::protocol::error::OAuthError;
 use crate::protocol::params::Params;
 
 use super::body::{OAuthForm, authorization, form_text};
-use super::{Public, errors};
+use super::{Public, dpop, errors};
 
 /// A ready document that nobody may keep.
 fn json_no_store(json: String) -> Response {
@@ -25,10 +27,11 @@ pub(super) async fn token(
     Extension(origin): Extension<Origin>,
     form: OAuthForm,
 ) -> Response {
-    match flows::token::exchange(&public.engine, &form.credentials, &form.params, &origin).await {
+    let response = match flows::token::exchange(&public.engine, &form.credentials, &form.params, &origin).await {
         Ok(tokens) => json_no_store(tokens.to_json()),
         Err(error) => errors::flow_json(error),
-    }
+    };
+    if form.credentials.dpop.is_some() { dpop::give_nonce(&public.engine, response) } else { response }
 }
 
 /// RFC 7662 §2.
@@ -57,7 +60,7 @@ pub(super) async fn userinfo_get(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let token = header_token(&headers, query.as_deref());
+    let token = header_token(&headers, query.as_deref(), "GET");
     answer_userinfo(&public, token).await
 }
 
@@ -67,9 +70,9 @@ pub(super) async fn userinfo_post(
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Response {
-    let in_header = match header_token(request.headers(), query.as_deref()) {
+    let in_header = match header_token(request.headers(), query.as_deref(), "POST") {
         Ok(token) => token,
-        Err(error) => return errors::bearer(error.into()),
+        Err(error) => return errors::protected(error.into(), TokenType::Bearer),
     };
     let has_body = request.headers().get(header::CONTENT_TYPE).is_some();
     if !has_body {
@@ -84,7 +87,11 @@ pub(super) async fn userinfo_post(
 }
 
 /// RFC 6750 §2: one way only, and never in the address.
-fn header_token(headers: &HeaderMap, query: Option<&str>) -> Result<Option<String>, OAuthError> {
+fn header_token(
+    headers: &HeaderMap,
+    query: Option<&str>,
+    method: &'static str,
+) -> Result<Option<PresentedToken>, OAuthError> {
     let query = Params::parse(&[query.unwrap_or_default()])?;
     if query.all("access_token").next().is_some() {
         return Err(OAuthError::invalid_request(
@@ -92,30 +99,45 @@ fn header_token(headers: &HeaderMap, query: Option<&str>) -> Result<Option<Strin
         ));
     }
     let Some(header) = authorization(headers)? else { return Ok(None) };
-    match header.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim().to_owned())),
-        _ => Err(OAuthError::invalid_request("The Authorization header must be: Bearer, a space, the access token.")),
+    let (scheme, token) = header.split_once(' ').unwrap_or_default();
+    let token = token.trim().to_owned();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        Ok(Some(PresentedToken { token, token_type: TokenType::Bearer, proof: None, method }))
+    } else if scheme.eq_ignore_ascii_case("dpop") {
+        Ok(Some(PresentedToken { token, token_type: TokenType::Dpop, proof: dpop::proof(headers)?, method }))
+    } else {
+        Err(OAuthError::invalid_request("The Authorization header must be: Bearer or DPoP, a space, the access token."))
     }
 }
 
-fn form_token(text: &str, in_header: Option<String>) -> Result<Option<String>, OAuthError> {
+fn form_token(text: &str, in_header: Option<PresentedToken>) -> Result<Option<PresentedToken>, OAuthError> {
     let params = Params::parse(&[text])?;
     match (params.one("access_token")?, in_header) {
         (Some(_), Some(_)) => {
             Err(OAuthError::invalid_request("The access token was sent twice; use only the Authorization header."))
         }
-        (in_form, in_header) => Ok(in_header.or_else(|| in_form.map(str::to_owned))),
+        (Some(token), None) => Ok(Some(PresentedToken {
+            token: token.to_owned(),
+            token_type: TokenType::Bearer,
+            proof: None,
+            method: "POST",
+        })),
+        (None, in_header) => Ok(in_header),
     }
 }
 
-async fn answer_userinfo(public: &Public, token: Result<Option<String>, OAuthError>) -> Response {
+async fn answer_userinfo(public: &Public, token: Result<Option<PresentedToken>, OAuthError>) -> Response {
     let token = match token {
         Ok(Some(token)) => token,
         Ok(None) => return errors::no_token(),
-        Err(error) => return errors::bearer(FlowError::Refused(error)),
+        Err(error) => return errors::protected(FlowError::Refused(error), TokenType::Bearer),
     };
-    match flows::userinfo::userinfo(&public.engine, &token).await {
+    let response = match flows::userinfo::userinfo(&public.engine, &token).await {
         Ok(claims) => json_no_store(Value::Object(claims).to_string()),
-        Err(error) => errors::bearer(error),
+        Err(error) => errors::protected(error, token.token_type),
+    };
+    match token.token_type {
+        TokenType::Bearer => response,
+        TokenType::Dpop => dpop::give_nonce(&public.engine, response),
     }
 }

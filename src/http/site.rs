@@ -158,7 +158,7 @@ fn reason_of(panic: &(dyn Any + Send)) -> &str {
 fn preflight() -> Response {
     let headers = [
         (header::ACCESS_CONTROL_ALLOW_METHODS, "GET,POST"),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization,content-type,x-requested-with"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization,content-type,dpop,x-requested-with"),
         (header::ACCESS_CONTROL_MAX_AGE, "3600"),
     ];
     (StatusCode::NO_CONTENT, headers).into_response()
@@ -169,7 +169,7 @@ fn allow_any_origin(response: &mut Response) {
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(
         header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("www-authenticate,x-correlation-id,retry-after"),
+        HeaderValue::from_static("www-authenticate,x-correlation-id,retry-after,dpop-nonce"),
     );
 }
 

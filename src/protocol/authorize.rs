@@ -3,13 +3,14 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::domain::{Client, ClientId, GrantType, RequestId, Scope, Timestamp};
+use crate::domain::{Client, ClientId, GrantType, KeyThumbprint, RequestId, Scope, Timestamp};
 
 use super::audience::STANDARD_SCOPES;
 use super::error::{ErrorCode, OAuthError};
 use super::params::Params;
 use super::pkce;
 use super::redirect::VerifiedRedirectUri;
+use super::sender;
 
 /// The longest `state` in bytes, at the authorization endpoint and at the logout.
 pub(super) const LONGEST_STATE: usize = 2048;
@@ -40,6 +41,9 @@ pub struct AuthorizationRequest {
     pub resources: Vec<String>,
     /// PKCE S256 challenge.
     pub code_challenge: Option<String>,
+    /// The key that will redeem the code (RFC 9449 §10).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpop_jkt: Option<KeyThumbprint>,
     /// Which pages are wanted or forbidden.
     pub prompt: Prompt,
     /// Seconds that a sign-in may be old.
@@ -162,6 +166,7 @@ pub fn judge(
         scope,
         resources: resources(params)?,
         code_challenge,
+        dpop_jkt: sender::parse_jkt(params)?,
         prompt: parse_prompt(params.one("prompt")?)?,
         max_age: parse_max_age(params.one("max_age")?)?,
         login_hint: params.one("login_hint")?.filter(|hint| is_plausible_name(hint)).map(str::to_owned),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::domain::{GrantId, Scope, Timestamp, User};
+use crate::domain::{GrantId, KeyThumbprint, Scope, Timestamp, User};
 
 /// JOSE `typ` of access tokens (RFC 9068 §2.1).
 pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
@@ -41,6 +41,42 @@ pub struct AccessTokenClaims {
     /// In which browser session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
+    /// The key without which it is of no use; none: whoever bears it may use it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
+}
+
+/// What a token is bound to (RFC 7800 §3.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmation {
+    /// The thumbprint of the key of the DPoP proof (RFC 9449 §6.1).
+    pub jkt: KeyThumbprint,
+}
+
+/// How an access token is presented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenType {
+    /// By whoever bears it (RFC 6750).
+    Bearer,
+    /// With a proof of its key (RFC 9449).
+    Dpop,
+}
+
+impl TokenType {
+    /// The type of a token that is bound to this key, or to none.
+    #[must_use]
+    pub fn of(key: Option<KeyThumbprint>) -> Self {
+        if key.is_some() { Self::Dpop } else { Self::Bearer }
+    }
+
+    /// The registered text.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer",
+            Self::Dpop => "DPoP",
+        }
+    }
 }
 
 /// The claims of an ID token. An access token is told from it by `typ`.

@@ -13,6 +13,8 @@ use super::params::{Params, is_plain};
 pub struct Credentials {
     /// The one `Authorization` header.
     pub authorization: Option<String>,
+    /// The one `DPoP` header (RFC 9449 §4.1): a proof that was not looked at yet.
+    pub dpop: Option<String>,
 }
 
 /// What a request says about its client, not yet believed.
@@ -221,7 +223,7 @@ mod tests {
     }
 
     fn header(text: &str) -> Credentials {
-        Credentials { authorization: Some(text.to_owned()) }
+        Credentials { authorization: Some(text.to_owned()), ..Credentials::default() }
     }
 
     #[test]

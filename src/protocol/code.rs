@@ -1,15 +1,16 @@
 //! May this code be redeemed (RFC 6749 §4.1.3, RFC 7636 §4.6)?
 
-use crate::domain::{ClientId, Grant, Timestamp};
+use crate::domain::{Grant, Timestamp};
 
 use super::error::OAuthError;
 use super::pkce::verifier_fits;
+use super::sender::{self, Presenter};
 
 /// What a token request presents together with a code.
 #[derive(Debug, Clone, Copy)]
 pub struct Presented<'a> {
-    /// The client that authenticated.
-    pub client_id: &'a ClientId,
+    /// Who presents it.
+    pub presenter: Presenter<'a>,
     /// The redirect URI in the request.
     pub redirect_uri: Option<&'a str>,
     /// Whether a verifier was sent at all.
@@ -35,7 +36,7 @@ pub fn judge(grant: &Grant, presented: Presented<'_>, now: Timestamp) -> Verdict
     let refuse = |reason, sentence: &str| Verdict::Refuse(OAuthError::invalid_grant(reason, sentence));
     let details = &grant.details;
     // §4.1.3: a code is only good for the client that it was given to. Another client learns nothing, not even that the code was used.
-    if details.client_id != *presented.client_id {
+    if details.client_id != *presented.presenter.client_id {
         return refuse("unknown", "The authorization code is not valid.");
     }
     if grant.generation > 0 {
@@ -54,6 +55,10 @@ pub fn judge(grant: &Grant, presented: Presented<'_>, now: Timestamp) -> Verdict
     if !verifier_fits(details.code_challenge.as_deref(), presented.verifier_sent, presented.hashed_verifier) {
         return refuse("pkce", "code_verifier does not fit the code_challenge of the authorization request.");
     }
+    // RFC 9449 §10: the code was caught on its way by somebody who does not have the key.
+    if let Some(refusal) = sender::refusal(grant, presented.presenter) {
+        return Verdict::Refuse(refusal);
+    }
     if grant.user_locked {
         return refuse("user_locked", "The account is locked.");
     }
@@ -70,7 +75,8 @@ pub(super) mod tests {
 
     use super::*;
     use crate::domain::{
-        Authentication, Clock, GrantDetails, GrantEnd, GrantId, Kid, RedirectUri, RequestId, Scope, SessionId, UserId,
+        Authentication, ClientId, Clock, GrantDetails, GrantEnd, GrantId, KeyThumbprint, Kid, RedirectUri, RequestId,
+        Scope, SessionId, UserId,
     };
 
     const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
@@ -90,6 +96,7 @@ pub(super) mod tests {
                 nonce: None,
                 redirect_uri: RedirectUri::from_registered("https://rp.example/cb".into()),
                 code_challenge: Some(CHALLENGE.into()),
+                dpop_jkt: None,
                 code_expires_at: now + Duration::seconds(60),
                 expires_at: now + Duration::days(30),
             },
@@ -105,7 +112,7 @@ pub(super) mod tests {
 
     fn presented(client_id: &ClientId) -> Presented<'_> {
         Presented {
-            client_id,
+            presenter: Presenter { client_id, is_confidential: true, key: None },
             redirect_uri: Some("https://rp.example/cb"),
             verifier_sent: true,
             hashed_verifier: Some(CHALLENGE),
@@ -154,6 +161,20 @@ pub(super) mod tests {
             Some("unknown"),
             "a stranger cannot end the family"
         );
+    }
+
+    #[test]
+    fn security_22_a_code_is_bound_to_the_key_of_its_request() {
+        let mut grant = grant();
+        let client_id = grant.details.client_id.clone();
+        grant.details.dpop_jkt = Some(KeyThumbprint([1; 32]));
+        let judge = |key| {
+            let presenter = Presenter { client_id: &client_id, is_confidential: true, key };
+            judge(&grant, Presented { presenter, ..presented(&client_id) }, grant.rotated_at)
+        };
+        assert_eq!(judge(Some(KeyThumbprint([1; 32]))), Verdict::Redeem);
+        assert_eq!(reason(judge(Some(KeyThumbprint([2; 32])))), Some("dpop_key_mismatch"));
+        assert_eq!(reason(judge(None)), Some("dpop_proof_missing"));
     }
 
     #[test]

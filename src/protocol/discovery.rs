@@ -6,6 +6,7 @@ use crate::domain::{ClientAuthMethod, GrantType, Scope, SigningAlgorithm};
 
 use super::audience::STANDARD_SCOPES;
 use super::claims::CLAIMS;
+use super::dpop;
 
 /// Authentication context classes that a sign-in can reach.
 pub const ACR_PASSWORD: &str = "urn:keystead:acr:password";
@@ -49,6 +50,7 @@ pub fn document(issuer: &str, api_scopes: &Scope) -> Value {
         "revocation_endpoint_auth_methods_supported": all_methods,
         "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
         "code_challenge_methods_supported": ["S256"],
+        "dpop_signing_alg_values_supported": dpop::ALGORITHMS.iter().map(|a| a.as_str()).collect::<Vec<_>>(),
         "claim_types_supported": ["normal"],
         "claims_supported": CLAIMS,
         "claims_parameter_supported": false,

@@ -35,6 +35,10 @@ pub enum ErrorCode {
     InvalidToken,
     /// The access token is too narrow (RFC 6750).
     InsufficientScope,
+    /// A DPoP proof is missing or does not hold (RFC 9449 §5).
+    InvalidDpopProof,
+    /// The DPoP proof needs a nonce of ours (RFC 9449 §8).
+    UseDpopNonce,
     /// The token type hint or type is not supported (RFC 7009 §2.2.1).
     UnsupportedTokenType,
     /// A defect.
@@ -64,6 +68,8 @@ impl ErrorCode {
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
+            Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::UseDpopNonce => "use_dpop_nonce",
             Self::UnsupportedTokenType => "unsupported_token_type",
             Self::ServerError => "server_error",
             Self::TemporarilyUnavailable => "temporarily_unavailable",

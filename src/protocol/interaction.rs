@@ -144,6 +144,7 @@ mod tests {
                 scope: scope.clone(),
                 resources: Vec::new(),
                 code_challenge: None,
+                dpop_jkt: None,
                 prompt: Prompt::default(),
                 max_age: None,
                 login_hint: None,

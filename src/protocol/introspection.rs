@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::domain::{ClientId, Grant, ResourceServer, Scope};
 
-use super::claims::{AccessTokenClaims, numeric_date};
+use super::claims::{AccessTokenClaims, TokenType, numeric_date};
 
 /// The answer. An inactive token answers `{"active":false}` and nothing more, whatever the reason.
 #[derive(Debug, Serialize)]
@@ -19,7 +19,7 @@ pub enum Answer<'a> {
     AccessToken {
         /// Always true.
         active: bool,
-        /// `Bearer`.
+        /// `Bearer` or `DPoP`.
         token_type: &'static str,
         /// All that the token says.
         #[serde(flatten)]
@@ -54,7 +54,8 @@ impl<'a> Answer<'a> {
     /// The answer for a live access token.
     #[must_use]
     pub fn access_token(claims: &'a AccessTokenClaims) -> Self {
-        Self::AccessToken { active: true, token_type: "Bearer", claims }
+        let token_type = TokenType::of(claims.cnf.as_ref().map(|cnf| cnf.jkt)).as_str();
+        Self::AccessToken { active: true, token_type, claims }
     }
 
     /// The answer for a live refresh token.

@@ -2,15 +2,16 @@
 
 use time::Duration;
 
-use crate::domain::{ClientId, Grant, GrantEnd, Scope, Timestamp};
+use crate::domain::{Grant, GrantEnd, Scope, Timestamp};
 
 use super::error::{ErrorCode, OAuthError};
+use super::sender::{self, Presenter};
 
 /// What a client presents.
 #[derive(Debug, Clone, Copy)]
 pub struct Presented<'a> {
-    /// The client that authenticated.
-    pub client_id: &'a ClientId,
+    /// Who presents it.
+    pub presenter: Presenter<'a>,
     /// The generation that the token names.
     pub generation: i32,
     /// The narrower scope asked for, if any.
@@ -36,10 +37,14 @@ pub enum Verdict {
 #[must_use]
 pub fn judge(grant: &Grant, presented: Presented<'_>, now: Timestamp) -> Verdict {
     // §10.4: a refresh token is only good for the client that it was given to. A stranger learns nothing and changes nothing.
-    if grant.details.client_id != *presented.client_id {
+    if grant.details.client_id != *presented.presenter.client_id {
         return Verdict::Refuse(unknown());
     }
     if let Some(refusal) = end_of(grant, now) {
+        return Verdict::Refuse(refusal);
+    }
+    // RFC 9449 §5: whoever does not have the key holds a copy. It is of no use to them, so the family lives.
+    if let Some(refusal) = sender::refusal(grant, presented.presenter) {
         return Verdict::Refuse(refusal);
     }
     if let Some(scope) = presented.scope.filter(|scope| !scope.is_within(&grant.details.scope)) {
@@ -51,14 +56,18 @@ pub fn judge(grant: &Grant, presented: Presented<'_>, now: Timestamp) -> Verdict
     }
     match grant.generation - presented.generation {
         0 => Verdict::Rotate,
-        // The successor is unused, for otherwise the counter would be further. A clock that jumped back makes the age negative.
-        1 if presented.grace_period > Duration::ZERO && now - grant.rotated_at <= presented.grace_period => {
-            Verdict::Replay
-        }
+        // The successor is unused, for otherwise the counter would be further.
+        1 if is_forgiven(grant, presented.grace_period, now) => Verdict::Replay,
         steps if steps > 0 => Verdict::Reused,
         // Ahead of the row: made by a primary whose last commits were lost. Nobody stole anything; nothing more can be said.
         _ => Verdict::Refuse(unknown()),
     }
+}
+
+/// Whether the predecessor of an unused token gets it again. Where the key was proven it cannot be a thief who asks, however late; a period
+/// of zero is strict even so. A clock that jumped back makes the age negative.
+fn is_forgiven(grant: &Grant, grace_period: Duration, now: Timestamp) -> bool {
+    grace_period > Duration::ZERO && (grant.details.dpop_jkt.is_some() || now - grant.rotated_at <= grace_period)
 }
 
 /// The refusal for a token that tells its bearer nothing.
@@ -113,13 +122,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::{ClientId, KeyThumbprint};
     use crate::protocol::code::tests::grant as base;
 
     const GRACE: Duration = Duration::seconds(30);
 
     fn judge_at(grant: &Grant, generation: i32, after: Duration, grace_period: Duration) -> Verdict {
-        let presented = Presented { client_id: &grant.details.client_id, generation, scope: None, grace_period };
-        judge(grant, presented, grant.rotated_at + after)
+        let presenter = public(&grant.details.client_id);
+        judge(grant, Presented { presenter, generation, scope: None, grace_period }, grant.rotated_at + after)
+    }
+
+    fn public(client_id: &ClientId) -> Presenter<'_> {
+        Presenter { client_id, is_confidential: false, key: None }
     }
 
     fn reason(verdict: Verdict) -> Option<&'static str> {
@@ -144,6 +158,26 @@ mod tests {
     }
 
     #[test]
+    fn security_35_a_bound_family_is_safe_from_copies_and_forgives_for_as_long_as_the_successor_is_unused() {
+        let key = KeyThumbprint([1; 32]);
+        let mut grant = Grant { generation: 5, ..base() };
+        grant.details.dpop_jkt = Some(key);
+        let judge = |generation, key, grace_period| {
+            let presenter = Presenter { key, ..public(&grant.details.client_id) };
+            let presented = Presented { presenter, generation, scope: None, grace_period };
+            judge(&grant, presented, grant.rotated_at + Duration::hours(9))
+        };
+        assert_eq!(judge(5, Some(key), GRACE), Verdict::Rotate);
+        assert_eq!(judge(4, Some(key), GRACE), Verdict::Replay);
+        assert_eq!(judge(3, Some(key), GRACE), Verdict::Reused);
+        assert_eq!(judge(4, Some(key), Duration::ZERO), Verdict::Reused);
+        for generation in [3, 4, 5] {
+            assert_eq!(reason(judge(generation, None, GRACE)), Some("dpop_proof_missing"));
+            assert_eq!(reason(judge(generation, Some(KeyThumbprint([2; 32])), GRACE)), Some("dpop_key_mismatch"));
+        }
+    }
+
+    #[test]
     fn a_token_from_lost_commits_is_refused_without_ending_the_family() {
         let grant = Grant { generation: 5, ..base() };
         assert_eq!(reason(judge_at(&grant, 6, Duration::ZERO, GRACE)), Some("unknown"));
@@ -153,7 +187,7 @@ mod tests {
     fn protocol_30_another_clients_refresh_token_is_refused_and_nothing_happens() {
         let grant = Grant { generation: 5, ..base() };
         let other = ClientId::parse("other").unwrap();
-        let presented = Presented { client_id: &other, generation: 1, scope: None, grace_period: GRACE };
+        let presented = Presented { presenter: public(&other), generation: 1, scope: None, grace_period: GRACE };
         assert_eq!(reason(judge(&grant, presented, grant.rotated_at)), Some("unknown"));
     }
 
@@ -163,7 +197,7 @@ mod tests {
         let ask = |text: &str| {
             let scope = Scope::parse(text).unwrap();
             let presented = Presented {
-                client_id: &grant.details.client_id,
+                presenter: public(&grant.details.client_id),
                 generation: 1,
                 scope: Some(&scope),
                 grace_period: GRACE,
@@ -211,7 +245,7 @@ mod tests {
                 if generation < 1 {
                     continue;
                 }
-                let presented = Presented { client_id: &grant.details.client_id, generation, scope: None, grace_period: GRACE };
+                let presented = Presented { presenter: public(&grant.details.client_id), generation, scope: None, grace_period: GRACE };
                 match judge(&grant, presented, now) {
                     Verdict::Rotate => {
                         prop_assert_eq!(generation, grant.generation);
@@ -225,7 +259,7 @@ mod tests {
                 }
             }
             let live = handed_out.iter().filter(|generation| {
-                let presented = Presented { client_id: &grant.details.client_id, generation: **generation, scope: None, grace_period: Duration::ZERO };
+                let presented = Presented { presenter: public(&grant.details.client_id), generation: **generation, scope: None, grace_period: Duration::ZERO };
                 judge(&grant, presented, now) == Verdict::Rotate
             });
             prop_assert_eq!(live.count(), usize::from(grant.ended.is_none()));

@@ -3,6 +3,7 @@
 use crate::domain::{GrantType, Scope, Secret};
 
 use super::authorize::resources;
+use super::claims::TokenType;
 use super::error::{ErrorCode, OAuthError};
 use super::params::Params;
 
@@ -77,6 +78,8 @@ pub fn parse(params: &Params) -> Result<TokenRequest, OAuthError> {
 pub struct TokenResponse {
     /// The access token.
     pub access_token: String,
+    /// How it is presented.
+    pub token_type: TokenType,
     /// Seconds that the access token lives.
     pub expires_in: i64,
     /// What the access token is good for.
@@ -96,8 +99,8 @@ impl TokenResponse {
         let mut json =
             String::with_capacity(self.access_token.len() + id_token.len() + self.scope.as_str().len() + 256);
         let mut push = |parts: &[&str]| parts.iter().for_each(|part| json.push_str(part));
-        push(&[r#"{"access_token":""#, &self.access_token, r#"","token_type":"Bearer","expires_in":"#]);
-        push(&[&self.expires_in.to_string(), r#","scope":""#, self.scope.as_str(), "\""]);
+        push(&[r#"{"access_token":""#, &self.access_token, r#"","token_type":""#, self.token_type.as_str()]);
+        push(&[r#"","expires_in":"#, &self.expires_in.to_string(), r#","scope":""#, self.scope.as_str(), "\""]);
         if let Some((token, expires_in)) = &self.refresh_token {
             push(&[r#","refresh_token":""#, token, r#"","refresh_token_expires_in":"#, &expires_in.to_string()]);
         }
@@ -119,6 +122,7 @@ mod tests {
     fn an_answer_is_json_with_the_members_that_it_has() {
         let mut response = TokenResponse {
             access_token: "a.b-_.c".into(),
+            token_type: TokenType::Bearer,
             expires_in: 600,
             scope: Scope::parse("read:'x' !#[]~").unwrap(),
             refresh_token: None,
@@ -128,6 +132,8 @@ mod tests {
         let mut expected =
             json!({ "access_token": "a.b-_.c", "token_type": "Bearer", "expires_in": 600, "scope": "!#[]~ read:'x'" });
         assert_eq!(read(&response), expected);
+        response.token_type = TokenType::Dpop;
+        expected["token_type"] = json!("DPoP");
         response.refresh_token = Some(("ksr_x".into(), 7));
         response.id_token = Some("d.e.f".into());
         expected["refresh_token"] = json!("ksr_x");

@@ -8,8 +8,8 @@ use time::Duration;
 use uuid::Uuid;
 
 use crate::domain::{
-    Authentication, ClientId, Grant, GrantDetails, GrantEnd, GrantId, Kid, Position, RedirectUri, RequestId, Scope,
-    SessionId, Timestamp, UserId,
+    Authentication, ClientId, Grant, GrantDetails, GrantEnd, GrantId, KeyThumbprint, Kid, Position, RedirectUri,
+    RequestId, Scope, SessionId, Timestamp, UserId,
 };
 
 use super::StoreError;
@@ -32,6 +32,7 @@ struct GrantRow {
     nonce: Option<String>,
     redirect_uri: String,
     code_challenge: Option<String>,
+    dpop_jkt: Option<Vec<u8>>,
     code_expires_at: Timestamp,
     expires_at: Timestamp,
     generation: i32,
@@ -53,6 +54,8 @@ impl TryFrom<GrantRow> for Grant {
             (Some(at), Some(reason)) => Some((at, GrantEnd::parse(reason).ok_or_else(|| corrupt("end_reason"))?)),
             _ => None,
         };
+        let dpop_jkt = row.dpop_jkt.as_deref().map(<[u8; 32]>::try_from).transpose();
+        let dpop_jkt = dpop_jkt.map_err(|_| corrupt("dpop_jkt"))?.map(KeyThumbprint);
         Ok(Self {
             id: GrantId(row.id),
             generation: row.generation,
@@ -77,6 +80,7 @@ impl TryFrom<GrantRow> for Grant {
                 nonce: row.nonce,
                 redirect_uri: RedirectUri::from_registered(row.redirect_uri),
                 code_challenge: row.code_challenge,
+                dpop_jkt,
                 code_expires_at: row.code_expires_at,
                 expires_at: row.expires_at,
             },
@@ -98,9 +102,9 @@ pub async fn insert(
 ) -> Result<bool, StoreError> {
     let inserted = sqlx::query!(
         "INSERT INTO grants (id, request_id, client_id, user_id, session_id, scope, resources, auth_time, acr, amr, nonce,
-             redirect_uri, code_challenge, code_expires_at, created_at, expires_at, mac_kid, rotated_at, idle_expires_at)
+             redirect_uri, code_challenge, code_expires_at, created_at, expires_at, mac_kid, rotated_at, idle_expires_at, dpop_jkt)
          SELECT $1::uuid, $2::uuid, $3::text, $4::uuid, s.id, $6::text[], $7::text[], $8::timestamptz, $9::text, $10::text[], $11::text,
-                $12::text, $13::text, $14::timestamptz, $15::timestamptz, $14, $16::bytea, $15, $14
+                $12::text, $13::text, $14::timestamptz, $15::timestamptz, $14, $16::bytea, $15, $14, $17::bytea
          FROM sessions s
          WHERE s.id = $5 AND s.ended_at IS NULL
          FOR SHARE",
@@ -120,6 +124,7 @@ pub async fn insert(
         details.code_expires_at,
         now,
         &mac_kid.0[..],
+        details.dpop_jkt.as_ref().map(|key| &key.0[..]),
     )
     .execute(db)
     .await?;
@@ -163,7 +168,7 @@ async fn select(db: impl PgExecutor<'_>, ids: &[Uuid], now: Timestamp) -> Result
     let rows = sqlx::query_as!(
         GrantRow,
         r#"SELECT 1::bigint AS "place!", g.id, g.request_id, g.client_id, g.user_id, g.session_id, g.scope, g.resources, g.auth_time, g.acr, g.amr, g.nonce,
-                  g.redirect_uri, g.code_challenge, g.code_expires_at, g.expires_at, g.generation, g.mac_kid, g.rotated_at,
+                  g.redirect_uri, g.code_challenge, g.dpop_jkt, g.code_expires_at, g.expires_at, g.generation, g.mac_kid, g.rotated_at,
                   g.idle_expires_at, g.ended_at, g.end_reason, u.locked_at IS NOT NULL AS "user_locked!",
                   COALESCE((SELECT s.ended_at IS NOT NULL OR s.expires_at <= $2 FROM sessions s WHERE s.id = g.session_id), true)
                       AS "session_over!"
@@ -204,6 +209,8 @@ pub struct Redemption {
     pub grant: GrantId,
     /// What comes next.
     pub successor: Successor,
+    /// The key that was proven; the grant is bound to it from now on.
+    pub key: Option<KeyThumbprint>,
     /// When the grant ends at the latest. Only now does it get its full lifetime, so that a code that nobody redeems is cleaned away soon.
     pub expires_at: Timestamp,
     /// The time.
@@ -222,9 +229,9 @@ pub(super) async fn redemptions(
     let places = sqlx::query_scalar!(
         r#"UPDATE grants g
            SET generation = 1, mac_kid = q.mac_kid, rotated_at = q.now, idle_expires_at = LEAST(q.idle_expires_at, q.expires_at),
-               expires_at = q.expires_at
-           FROM unnest($1::uuid[], $2::bytea[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[]) WITH ORDINALITY
-                    AS q (grant_id, mac_kid, now, idle_expires_at, expires_at, place)
+               expires_at = q.expires_at, dpop_jkt = COALESCE(g.dpop_jkt, q.dpop_jkt)
+           FROM unnest($1::uuid[], $2::bytea[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::bytea[]) WITH ORDINALITY
+                    AS q (grant_id, mac_kid, now, idle_expires_at, expires_at, dpop_jkt, place)
            WHERE g.id = q.grant_id AND g.generation = 0 AND g.ended_at IS NULL AND g.code_expires_at > q.now
            RETURNING q.place AS "place!""#,
         &questions.iter().map(|q| q.grant.0).collect::<Vec<_>>(),
@@ -232,6 +239,7 @@ pub(super) async fn redemptions(
         &questions.iter().map(|q| q.now).collect::<Vec<_>>(),
         &questions.iter().map(|q| q.now + q.successor.idle_lifetime).collect::<Vec<_>>(),
         &questions.iter().map(|q| q.expires_at).collect::<Vec<_>>(),
+        &questions.iter().map(|q| q.key.as_ref().map(|key| &key.0[..])).collect::<Vec<_>>() as &[Option<&[u8]>],
     )
     .fetch_all(&mut *connection)
     .await?;
@@ -252,8 +260,14 @@ pub struct RotationQuestion {
     pub position: Position,
     /// Who presents it.
     pub client_id: ClientId,
+    /// The key that was proven. A grant that is bound to none yet is bound to it from now on.
+    pub key: Option<KeyThumbprint>,
+    /// Whether any key will do for a bound grant, because the client proved itself (RFC 9449 §5).
+    pub any_key: bool,
     /// The scope asked for, empty for all that was granted.
     pub scope: Vec<String>,
+    /// How many generations it goes on: 1, or 0 where the refresh token stays.
+    pub step: i32,
     /// What comes next.
     pub successor: Successor,
     /// The time.
@@ -275,12 +289,14 @@ pub(super) async fn rotations(
     let rows = sqlx::query_as!(
         GrantRow,
         r#"UPDATE grants g
-           SET generation = g.generation + 1, mac_kid = q.mac_kid, rotated_at = q.now,
-               idle_expires_at = LEAST(q.idle_expires_at, g.expires_at)
-           FROM unnest($1::uuid[], $2::int4[], $3::text[], $4::text[], $5::bytea[], $6::timestamptz[], $7::timestamptz[]) WITH ORDINALITY
-                    AS q (grant_id, generation, client_id, scope, mac_kid, now, idle_expires_at, place),
+           SET generation = g.generation + q.step, mac_kid = q.mac_kid, rotated_at = q.now,
+               idle_expires_at = LEAST(q.idle_expires_at, g.expires_at), dpop_jkt = COALESCE(g.dpop_jkt, q.dpop_jkt)
+           FROM unnest($1::uuid[], $2::int4[], $3::text[], $4::text[], $5::bytea[], $6::timestamptz[], $7::timestamptz[], $8::bytea[],
+                       $9::bool[], $10::int4[]) WITH ORDINALITY
+                    AS q (grant_id, generation, client_id, scope, mac_kid, now, idle_expires_at, dpop_jkt, any_key, step, place),
                 users u, clients c
            WHERE g.id = q.grant_id AND g.generation = q.generation AND g.client_id = q.client_id
+             AND (g.dpop_jkt IS NULL OR g.dpop_jkt = q.dpop_jkt OR (q.any_key AND q.dpop_jkt IS NOT NULL))
              AND (q.scope = '' OR string_to_array(q.scope, ' ') <@ g.scope)
              AND g.ended_at IS NULL AND g.expires_at > q.now AND g.idle_expires_at > q.now
              AND u.id = g.user_id AND u.locked_at IS NULL
@@ -288,7 +304,7 @@ pub(super) async fn rotations(
              AND ('offline_access' = ANY (g.scope)
                   OR (SELECT s.ended_at IS NULL AND s.expires_at > q.now FROM sessions s WHERE s.id = g.session_id))
            RETURNING q.place AS "place!", g.id, g.request_id, g.client_id, g.user_id, g.session_id, g.scope, g.resources, g.auth_time,
-               g.acr, g.amr, g.nonce, g.redirect_uri, g.code_challenge, g.code_expires_at, g.expires_at, g.generation, g.mac_kid,
+               g.acr, g.amr, g.nonce, g.redirect_uri, g.code_challenge, g.dpop_jkt, g.code_expires_at, g.expires_at, g.generation, g.mac_kid,
                g.rotated_at, g.idle_expires_at, g.ended_at, g.end_reason, false AS "user_locked!", false AS "session_over!""#,
         &questions.iter().map(|q| q.position.grant.0).collect::<Vec<_>>(),
         &questions.iter().map(|q| q.position.generation).collect::<Vec<_>>(),
@@ -297,6 +313,9 @@ pub(super) async fn rotations(
         &questions.iter().map(|q| &q.successor.mac_kid.0[..]).collect::<Vec<_>>() as &[&[u8]],
         &questions.iter().map(|q| q.now).collect::<Vec<_>>(),
         &questions.iter().map(|q| q.now + q.successor.idle_lifetime).collect::<Vec<_>>(),
+        &questions.iter().map(|q| q.key.as_ref().map(|key| &key.0[..])).collect::<Vec<_>>() as &[Option<&[u8]>],
+        &questions.iter().map(|q| q.any_key).collect::<Vec<_>>(),
+        &questions.iter().map(|q| q.step).collect::<Vec<_>>(),
     )
     .fetch_all(&mut *connection)
     .await?;
@@ -310,6 +329,17 @@ pub(super) async fn rotations(
         }
     }
     Ok(answers)
+}
+
+/// Binds a grant to a key, if it is not bound yet.
+///
+/// # Errors
+/// The database.
+pub async fn bind(db: impl PgExecutor<'_>, id: GrantId, key: KeyThumbprint) -> Result<(), StoreError> {
+    sqlx::query!("UPDATE grants SET dpop_jkt = $2 WHERE id = $1 AND dpop_jkt IS NULL", id.0, &key.0[..])
+        .execute(db)
+        .await?;
+    Ok(())
 }
 
 /// Ends a grant, if it has not ended before. Whether it was this call that ended it.

@@ -34,7 +34,7 @@ impl<E: Into<InternalError>> From<E> for AccessRefused {
 /// # Errors
 /// The token does not hold, is for somebody else, or is too narrow.
 pub async fn authorize(engine: &Engine, token: &str, needed: Access) -> Result<ClientId, AccessRefused> {
-    let token = introspect::check_access_token(engine, token).await?.ok_or(AccessRefused::InvalidToken)?;
+    let token = introspect::check_bearer_token(engine, token).await?.ok_or(AccessRefused::InvalidToken)?;
     // RFC 9700 §2.3: a token that is for another API as well is seen there, and whoever runs that API could administer with it.
     if *token.audience != [ADMIN_AUDIENCE] {
         return Err(AccessRefused::InvalidToken);

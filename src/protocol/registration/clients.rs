@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::sender;
 use super::texts::Problems;
 use crate::domain::{
     ApplicationType, ClientAuthMethod, ClientMetadata, GrantType, MetadataProblem, RedirectUri, SCOPE_ADMIN,
@@ -24,6 +25,7 @@ pub fn judge(metadata: &ClientMetadata) -> Vec<MetadataProblem> {
     judge_logout(metadata, &mut problems);
     judge_admin_scope(metadata, &mut problems);
     judge_lifetimes(metadata, &mut problems);
+    sender::judge(metadata, &mut problems);
     problems.into_vec()
 }
 

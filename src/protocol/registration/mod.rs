@@ -6,6 +6,7 @@
 mod accounts;
 mod clients;
 mod resource_servers;
+mod sender;
 mod texts;
 
 pub use accounts::{AccountDraft, judge_account, judge_password};

@@ -10,4 +10,5 @@ mod rfc7523;
 mod rfc7662;
 mod rfc8707;
 mod rfc9068;
+mod rfc9449;
 mod rp_initiated_logout;

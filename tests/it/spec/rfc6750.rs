@@ -70,7 +70,6 @@ async fn section_3_1_a_bad_token_is_told_what_is_wrong() {
         ("Bearer ".to_owned() + narrow.access(), 403, "insufficient_scope"),
         ("Bearer".to_owned(), 400, "invalid_request"),
         ("Basic dzp4".to_owned(), 400, "invalid_request"),
-        ("DPoP ".to_owned() + narrow.access(), 400, "invalid_request"),
     ];
     for (authorization, status, error) in table {
         let answer = with_header(&scene, "GET", &authorization).await;

@@ -46,6 +46,7 @@ fn policy() -> Policy {
             idle_lifetime: Span::days(30),
             grace_period: Span::seconds(30),
         },
+        dpop_nonce_required: false,
         session_absolute_lifetime: Span::days(30),
         session_idle_lifetime: Span::days(1),
         sign_in_page_lifetime: Span::minutes(30),

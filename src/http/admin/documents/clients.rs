@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::schemas;
 use crate::domain::{
     ApplicationType, Client, ClientAuthMethod, ClientId, ClientMetadata, ClientProtocol, ClientSecret, GrantType,
-    MetadataProblem, RedirectUri, Scope, Secret, SigningAlgorithm,
+    MetadataProblem, RedirectUri, RefreshTokenRotation, Scope, Secret, SigningAlgorithm,
 };
 use crate::flows::admin::clients::{ClientDraft, CreatedClient};
 use crate::protocol::registration;
@@ -113,6 +113,14 @@ pub struct ClientDocument {
     /// are added.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frontchannel_logout_uri: Option<String>,
+    /// Whether every token request needs a DPoP proof, so that no access token is of use without its key. False when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dpop_bound_access_tokens: Option<bool>,
+    /// `rotate` when absent: a refresh gives a new refresh token. `static`, the same one stays, is only for confidential clients with
+    /// `dpop_bound_access_tokens`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schemas::RefreshTokenRotationName>)]
+    pub refresh_token_rotation: Option<RefreshTokenRotation>,
     /// Switched off: it can do nothing, and its tokens are dead for good. False when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disabled: Option<bool>,
@@ -207,6 +215,8 @@ impl ClientDocument {
             client_assertion_subject: m.protocol.client_assertion_subject,
             backchannel_logout_uri: m.protocol.backchannel_logout_uri,
             frontchannel_logout_uri: m.protocol.frontchannel_logout_uri,
+            dpop_bound_access_tokens: Some(m.protocol.dpop_bound_access_tokens),
+            refresh_token_rotation: Some(m.protocol.refresh_token_rotation),
             disabled: Some(draft.disabled),
         }
     }
@@ -272,6 +282,8 @@ impl ClientDocument {
                 client_assertion_subject: self.client_assertion_subject,
                 backchannel_logout_uri: self.backchannel_logout_uri,
                 frontchannel_logout_uri: self.frontchannel_logout_uri,
+                dpop_bound_access_tokens: self.dpop_bound_access_tokens.unwrap_or(false),
+                refresh_token_rotation: self.refresh_token_rotation.unwrap_or_default(),
             },
         };
         Ok(ClientDraft { metadata, disabled: self.disabled.unwrap_or(false) })

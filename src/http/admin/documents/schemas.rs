@@ -24,6 +24,7 @@ names! {
     GrantTypeName: domain::GrantType::ALL.iter().map(|value| value.as_str());
     ApplicationTypeName: domain::ApplicationType::ALL.iter().map(|value| value.as_str());
     SigningAlgorithmName: domain::SigningAlgorithm::ALL.iter().map(|value| value.as_str());
+    RefreshTokenRotationName: domain::RefreshTokenRotation::ALL.iter().map(|value| value.as_str());
     KeyAlgorithmName: domain::KeyAlgorithm::ALL.iter().map(|value| value.as_str());
     KeyStateName: domain::KeyState::ALL.iter().map(|value| value.as_str());
 }

@@ -36,7 +36,6 @@ async fn protocol_14_hints_and_unknown_parameters_never_cause_an_error() {
         ("prompt", "create"),
         ("extra", "foobar"),
         ("claims", "{\"userinfo\":{\"name\":{\"essential\":true}}}"),
-        ("dpop_jkt", "x"),
         ("RESPONSE_TYPE", "token"),
     ] {
         let what = format!("{name}={}", &value[..value.len().min(40)]);
