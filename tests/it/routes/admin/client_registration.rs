@@ -108,7 +108,7 @@ async fn security_73_grants_and_response_types_go_together_or_are_refused_at_reg
         (with(web("App"), json!({ "redirect_uris": [] })), "redirect_uris", "register at least one"),
         (json!({ "client_name": "App" }), "redirect_uris", "register at least one"),
         (
-            with(web("App"), json!({ "token_endpoint_auth_method": "private_key_jwt" })),
+            with(web("App"), json!({ "token_endpoint_auth_method": "client_secret_jwt" })),
             "token_endpoint_auth_method",
             "none",
         ),
