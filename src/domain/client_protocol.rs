@@ -32,6 +32,12 @@ pub struct ClientProtocol {
     /// Where it is told by the browser that a session is over (OpenID Connect Front-Channel Logout §2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frontchannel_logout_uri: Option<String>,
+    /// The algorithm of its userinfo answers (OpenID Connect Registration §2); plain JSON where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub userinfo_signed_response_alg: Option<SigningAlgorithm>,
+    /// The algorithm of the introspection answers that it asks for as JWT (RFC 9701 §6); RS256 where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub introspection_signed_response_alg: Option<SigningAlgorithm>,
     /// Whether every token request needs a DPoP proof (RFC 9449 §5.2).
     #[serde(skip_serializing_if = "is_false")]
     pub dpop_bound_access_tokens: bool,

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use serde_json::{Value, json};
+
 use crate::crypto::{self, PositionKind};
-use crate::domain::{ClientId, Timestamp, User};
-use crate::protocol::claims::grant_of;
+use crate::domain::{ClientId, SigningAlgorithm, Timestamp, User};
+use crate::protocol::claims::{grant_of, numeric_date};
 use crate::protocol::client_auth::Credentials;
 use crate::protocol::introspection::{Answer, may_learn};
 use crate::protocol::params::Params;
@@ -13,8 +15,35 @@ use crate::store::{StoreError, TokenQuestion, TokenStanding};
 use crate::telemetry;
 
 use super::client_auth::authenticate_confidential;
+use super::issue::sign;
 use super::verified::VerifiedToken;
 use super::{Engine, FlowError, InternalError};
+
+/// JOSE `typ` of signed answers (RFC 9701 §5), and their media type without `application/`.
+pub const INTROSPECTION_TYPE: &str = "token-introspection+jwt";
+
+/// Answers an introspection request as a JWT (RFC 9701 §5), which its caller can show to others as what this server said.
+///
+/// # Errors
+/// As [`introspect`].
+pub async fn introspect_signed(
+    engine: &Engine,
+    credentials: &Credentials,
+    params: &Params,
+) -> Result<String, FlowError> {
+    let caller = authenticate_confidential(engine, credentials, params).await?;
+    let answer = answer(engine, caller.id(), params).await?;
+    let answer: Value = serde_json::from_str(&answer).map_err(|_| InternalError::Unwritable("introspection answer"))?;
+    let claims = json!({
+        "iss": engine.policy.issuer,
+        "aud": caller.id(),
+        "iat": numeric_date(engine.clock.now()),
+        "token_introspection": answer,
+    });
+    let algorithm = caller.client().metadata.protocol.introspection_signed_response_alg;
+    let algorithm = algorithm.unwrap_or(SigningAlgorithm::Rs256);
+    Ok(sign(engine, algorithm, INTROSPECTION_TYPE, &claims)?)
+}
 
 /// Answers an introspection request, in JSON.
 ///
@@ -22,11 +51,15 @@ use super::{Engine, FlowError, InternalError};
 /// `invalid_client`, `invalid_request`.
 pub async fn introspect(engine: &Engine, credentials: &Credentials, params: &Params) -> Result<String, FlowError> {
     let caller = authenticate_confidential(engine, credentials, params).await?;
+    answer(engine, caller.id(), params).await
+}
+
+async fn answer(engine: &Engine, caller: &ClientId, params: &Params) -> Result<String, FlowError> {
     let token = params.required("token")?;
     let answer = if token.starts_with("ksr_") {
-        refresh_token(engine, token, caller.id()).await?
+        refresh_token(engine, token, caller).await?
     } else {
-        access_token(engine, token, caller.id()).await?
+        access_token(engine, token, caller).await?
     };
     telemetry::introspection(answer.is_some());
     match answer {

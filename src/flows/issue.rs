@@ -147,6 +147,20 @@ impl Mint<'_> {
     }
 }
 
+/// Signs any other statement of this server.
+///
+/// # Errors
+/// No key of this algorithm is active.
+pub fn sign(
+    engine: &Engine,
+    algorithm: SigningAlgorithm,
+    typ: &'static str,
+    claims: &impl serde::Serialize,
+) -> Result<String, InternalError> {
+    let keyring = engine.snapshots.keyring()?;
+    Ok(crypto::sign(signing_key(&keyring, algorithm, engine.clock.now())?, typ, claims)?)
+}
+
 fn signing_key(
     keyring: &Keyring,
     algorithm: SigningAlgorithm,

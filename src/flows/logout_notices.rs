@@ -9,8 +9,8 @@ use futures_util::future::join_all;
 use serde_json::json;
 use time::Duration;
 
+use super::issue::sign;
 use super::{Engine, InternalError};
-use crate::crypto;
 use crate::domain::{Client, SessionId};
 use crate::protocol::claims::numeric_date;
 use crate::store::logout_notices::LogoutNotice;
@@ -102,9 +102,7 @@ impl Engine {
             "jti": self.random.token("").expose(),
             "events": { EVENT: {} },
         });
-        let keyring = self.snapshots.keyring()?;
-        let key = keyring.signing_key(algorithm, now).ok_or(InternalError::NoKey(algorithm.as_str()))?;
-        Ok(crypto::sign(key, LOGOUT_TOKEN_TYPE, &claims)?)
+        sign(self, algorithm, LOGOUT_TOKEN_TYPE, &claims)
     }
 }
 

@@ -1,13 +1,15 @@
 //! The userinfo endpoint (OpenID Connect Core §5.3).
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use crate::protocol::claims::{TokenType, user_info};
+use crate::domain::ClientId;
+use crate::protocol::claims::{ID_TOKEN_TYPE, TokenType, user_info};
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::{dpop as proofs, sender};
 
 use super::dpop::{Occasion, proven_key};
 use super::introspect::{person_behind, verified};
+use super::issue::sign;
 use super::{Engine, FlowError, VerifiedToken};
 
 /// An access token as a request presents it.
@@ -22,11 +24,19 @@ pub struct PresentedToken {
     pub method: &'static str,
 }
 
+/// What is known about a person.
+pub enum UserInfo {
+    /// As JSON.
+    Plain(Map<String, Value>),
+    /// As a JWT, for a client that registered `userinfo_signed_response_alg`.
+    Signed(String),
+}
+
 /// What the bearer of an access token may know about its person.
 ///
 /// # Errors
 /// `invalid_token`, `insufficient_scope`, `invalid_dpop_proof`, `use_dpop_nonce`.
-pub async fn userinfo(engine: &Engine, presented: &PresentedToken) -> Result<Map<String, Value>, FlowError> {
+pub async fn userinfo(engine: &Engine, presented: &PresentedToken) -> Result<UserInfo, FlowError> {
     let invalid =
         || OAuthError::new(ErrorCode::InvalidToken, "The access token is not valid here, has expired or was revoked.");
     let token = verified(engine, &presented.token)?.ok_or_else(invalid)?;
@@ -44,7 +54,15 @@ pub async fn userinfo(engine: &Engine, presented: &PresentedToken) -> Result<Map
             OAuthError::new(ErrorCode::InsufficientScope, "Userinfo needs an access token with scope openid.").into()
         );
     }
-    Ok(user_info(&user, &token.scope))
+    let claims = user_info(&user, &token.scope);
+    let client = ClientId::parse(&token.client_id).map(|id| engine.snapshots.client(&id)).transpose()?.flatten();
+    let algorithm = client.and_then(|client| client.metadata.protocol.userinfo_signed_response_alg);
+    let Some(algorithm) = algorithm else { return Ok(UserInfo::Plain(claims)) };
+    // §5.3.2: a signed answer says by whom and for whom.
+    let said = json!({ "iss": engine.policy.issuer, "aud": token.client_id });
+    let signed =
+        said.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value.clone())).chain(claims);
+    Ok(UserInfo::Signed(sign(engine, algorithm, ID_TOKEN_TYPE, &signed.collect::<Map<_, _>>())?))
 }
 
 /// RFC 9449 §7.1: who presents a bound token proves its key, for this very request and token.

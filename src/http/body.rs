@@ -5,6 +5,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
 
+use crate::flows::introspect::INTROSPECTION_TYPE;
 use crate::protocol::client_auth::Credentials;
 use crate::protocol::error::OAuthError;
 use crate::protocol::params::Params;
@@ -15,6 +16,8 @@ use super::{dpop, errors};
 pub(super) struct OAuthForm {
     /// The form.
     pub params: Params,
+    /// Whether it asks for a signed answer (RFC 9701 §4).
+    pub wants_jwt: bool,
     /// What else says who sends it.
     pub credentials: Credentials,
 }
@@ -32,10 +35,21 @@ impl<S: Send + Sync> FromRequest<S> for OAuthForm {
         }
         let authorization = authorization(request.headers()).map_err(refuse)?;
         let dpop = dpop::proof(request.headers()).map_err(refuse)?;
+        let wants_jwt = wants_jwt(request.headers());
         let text = form_text(request, state).await?;
         let params = Params::parse(&[&text]).map_err(refuse)?;
-        Ok(Self { params, credentials: Credentials { authorization, dpop } })
+        Ok(Self { params, wants_jwt, credentials: Credentials { authorization, dpop } })
     }
+}
+
+/// RFC 9701 §4: `Accept` names the media type of a signed introspection answer.
+fn wants_jwt(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let mut ranges = accepted.flat_map(|value| value.split(','));
+    ranges.any(|range| {
+        let media_type = range.split(';').next().unwrap_or_default().trim();
+        media_type.strip_prefix("application/").is_some_and(|subtype| subtype == INTROSPECTION_TYPE)
+    })
 }
 
 /// The only `Authorization` header of a request.

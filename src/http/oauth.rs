@@ -7,7 +7,8 @@ use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
 use crate::domain::Origin;
-use crate::flows::userinfo::PresentedToken;
+use crate::flows::introspect::introspect_signed;
+use crate::flows::userinfo::{PresentedToken, UserInfo};
 use crate::flows::{self, FlowError};
 use crate::protocol::claims::TokenType;
 use crate::protocol::error::OAuthError;
@@ -18,7 +19,11 @@ use super::{Public, dpop, errors};
 
 /// A ready document that nobody may keep.
 fn json_no_store(json: String) -> Response {
-    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], json).into_response()
+    no_store("application/json", json)
+}
+
+fn no_store(content_type: &'static str, body: String) -> Response {
+    ([(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "no-store")], body).into_response()
 }
 
 /// RFC 6749 §3.2.
@@ -36,6 +41,11 @@ pub(super) async fn token(
 
 /// RFC 7662 §2.
 pub(super) async fn introspect(State(public): State<Public>, form: OAuthForm) -> Response {
+    if form.wants_jwt {
+        // Boxed, so that the usual request does not carry this future.
+        let signed = Box::pin(introspect_signed(&public.engine, &form.credentials, &form.params)).await;
+        return signed.map_or_else(errors::flow_json, |jwt| no_store("application/token-introspection+jwt", jwt));
+    }
     match flows::introspect::introspect(&public.engine, &form.credentials, &form.params).await {
         Ok(json) => json_no_store(json),
         Err(error) => errors::flow_json(error),
@@ -133,7 +143,8 @@ async fn answer_userinfo(public: &Public, token: Result<Option<PresentedToken>, 
         Err(error) => return errors::protected(FlowError::Refused(error), TokenType::Bearer),
     };
     let response = match flows::userinfo::userinfo(&public.engine, &token).await {
-        Ok(claims) => json_no_store(Value::Object(claims).to_string()),
+        Ok(UserInfo::Plain(claims)) => json_no_store(Value::Object(claims).to_string()),
+        Ok(UserInfo::Signed(jwt)) => no_store("application/jwt", jwt),
         Err(error) => errors::protected(error, token.token_type),
     };
     match token.token_type {

@@ -12,3 +12,4 @@ mod rfc8707;
 mod rfc9068;
 mod rfc9449;
 mod rp_initiated_logout;
+mod signed_answers;

@@ -113,6 +113,14 @@ pub struct ClientDocument {
     /// are added.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frontchannel_logout_uri: Option<String>,
+    /// The algorithm of its userinfo answers, which are then JWTs; plain JSON when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schemas::SigningAlgorithmName>)]
+    pub userinfo_signed_response_alg: Option<SigningAlgorithm>,
+    /// The algorithm of introspection answers that it asks for as JWTs by `Accept`; `RS256` when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schemas::SigningAlgorithmName>)]
+    pub introspection_signed_response_alg: Option<SigningAlgorithm>,
     /// Whether every token request needs a DPoP proof, so that no access token is of use without its key. False when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dpop_bound_access_tokens: Option<bool>,
@@ -215,6 +223,8 @@ impl ClientDocument {
             client_assertion_subject: m.protocol.client_assertion_subject,
             backchannel_logout_uri: m.protocol.backchannel_logout_uri,
             frontchannel_logout_uri: m.protocol.frontchannel_logout_uri,
+            userinfo_signed_response_alg: m.protocol.userinfo_signed_response_alg,
+            introspection_signed_response_alg: m.protocol.introspection_signed_response_alg,
             dpop_bound_access_tokens: Some(m.protocol.dpop_bound_access_tokens),
             refresh_token_rotation: Some(m.protocol.refresh_token_rotation),
             disabled: Some(draft.disabled),
@@ -282,6 +292,8 @@ impl ClientDocument {
                 client_assertion_subject: self.client_assertion_subject,
                 backchannel_logout_uri: self.backchannel_logout_uri,
                 frontchannel_logout_uri: self.frontchannel_logout_uri,
+                userinfo_signed_response_alg: self.userinfo_signed_response_alg,
+                introspection_signed_response_alg: self.introspection_signed_response_alg,
                 dpop_bound_access_tokens: self.dpop_bound_access_tokens.unwrap_or(false),
                 refresh_token_rotation: self.refresh_token_rotation.unwrap_or_default(),
             },
