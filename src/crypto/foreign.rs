@@ -121,7 +121,7 @@ impl<'a> ForeignJwt<'a> {
     }
 }
 
-/// An algorithm by its name. RFC 9864 gives the one kind of EdDSA that is ours a second name, which newer libraries write.
+/// An algorithm by its name. RFC 9864 gives the one kind of `EdDSA` that is ours a second name, which newer libraries write.
 fn algorithm(name: &str) -> Option<SigningAlgorithm> {
     if name == "Ed25519" { Some(SigningAlgorithm::EdDsa) } else { SigningAlgorithm::parse(name) }
 }

@@ -12,7 +12,7 @@ use super::error::{ErrorCode, OAuthError};
 pub const PROOF_TYPE: &str = "dpop+jwt";
 /// Algorithms of proofs. All are asymmetric (§4.3); whoever checks a proof must not be able to make one.
 pub const ALGORITHMS: &[SigningAlgorithm] = SigningAlgorithm::ALL;
-/// Their names. That of EdDSA is told in both forms (RFC 9864).
+/// Their names. That of `EdDSA` is told in both forms (RFC 9864).
 pub fn algorithm_names() -> impl Iterator<Item = &'static str> {
     ALGORITHMS.iter().map(|algorithm| algorithm.as_str()).chain(["Ed25519"])
 }
