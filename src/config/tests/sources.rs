@@ -132,7 +132,7 @@ fn a_truth_value_is_true_or_false() {
         assert_eq!(with(text).ok().unwrap().tokens.dpop_nonce_required, value);
     }
     let refused = problems(with("yes"));
-    assert!(refused[0].to_string().contains("is \"yes\", which is not a truth value"), "{}", refused[0]);
+    assert!(refused[0].to_string().contains("is \"yes\", which is neither true nor false"), "{}", refused[0]);
 }
 
 #[test]
