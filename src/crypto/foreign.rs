@@ -86,7 +86,7 @@ impl<'a> ForeignJwt<'a> {
             return Err(ForeignRefused::Extension);
         }
         // RFC 8725 §3.1: what is registered decides on the algorithm; the header may only choose among that.
-        let algorithm = SigningAlgorithm::parse(&header.alg).filter(|algorithm| allowed.contains(algorithm));
+        let algorithm = algorithm(&header.alg).filter(|algorithm| allowed.contains(algorithm));
         let algorithm = algorithm.ok_or(ForeignRefused::Algorithm)?;
         let claims = serde_json::from_slice(&decode(claims)?).map_err(|_| ForeignRefused::Malformed)?;
         Ok(Self { typ: header.typ, kid: header.kid, jwk: header.jwk, claims, algorithm, signed, signature })
@@ -119,6 +119,11 @@ impl<'a> ForeignJwt<'a> {
         };
         if found.any(is_signed) { Ok(()) } else { Err(ForeignRefused::BadSignature) }
     }
+}
+
+/// An algorithm by its name. RFC 9864 gives the one kind of `EdDSA` that is ours a second name, which newer libraries write.
+fn algorithm(name: &str) -> Option<SigningAlgorithm> {
+    if name == "Ed25519" { Some(SigningAlgorithm::EdDsa) } else { SigningAlgorithm::parse(name) }
 }
 
 /// Public keys of somebody else.
@@ -190,7 +195,7 @@ impl ForeignKey {
         if jwk.common.public_key_use.as_ref().is_some_and(|usage| *usage != PublicKeyUse::Signature) {
             return Ok(None);
         }
-        let meant = match value.get("alg").and_then(Value::as_str).map(SigningAlgorithm::parse) {
+        let meant = match value.get("alg").and_then(Value::as_str).map(algorithm) {
             Some(None) => return Ok(None),
             Some(meant) => meant,
             None => None,
@@ -277,6 +282,7 @@ mod tests {
         }
         assert_eq!(read(json!({ "alg": "ES256", "crit": ["exp"] })), Some(ForeignRefused::Extension));
         assert_eq!(read(json!({ "alg": "ES256" })), None);
+        assert_eq!(algorithm("Ed25519"), Some(SigningAlgorithm::EdDsa));
     }
 
     proptest::proptest! {

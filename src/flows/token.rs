@@ -11,7 +11,7 @@ use crate::protocol::audience::{Audience, STANDARD_SCOPES};
 use crate::protocol::client_auth::{AuthenticatedClient, Credentials};
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::params::Params;
-use crate::protocol::sender::Presenter;
+use crate::protocol::sender::{self, Presenter};
 use crate::protocol::token::{PresentedGrant, TokenRequest, TokenResponse, parse};
 use crate::protocol::{authorize, code, pkce, refresh};
 use crate::store::{self, Redemption, RotationQuestion, grants::Successor};
@@ -245,8 +245,11 @@ impl Exchange<'_> {
         }
         let grant = self.engine.store.grant(position.grant, self.now).await?;
         // What another client's token or a dead one is answered with, the guarded statement and its judge know.
-        let holds =
-            |grant: &Grant| grant.details.client_id == *self.client.id() && refresh::end_of(grant, self.now).is_none();
+        let holds = |grant: &Grant| {
+            grant.details.client_id == *self.client.id()
+                && refresh::end_of(grant, self.now).is_none()
+                && sender::refusal(grant, self.presenter()).is_none()
+        };
         if let Some(grant) = grant.filter(holds) {
             self.target(&grant, asked)?;
         }
@@ -283,7 +286,10 @@ impl Exchange<'_> {
                 Ok(grant)
             }
             // Where nothing rotates, another request may have kept the family alive at this very moment.
-            refresh::Verdict::Rotate if self.keeps_refresh_token() => Ok(grant),
+            refresh::Verdict::Rotate if self.keeps_refresh_token() => {
+                telemetry::refresh_outcome("replayed");
+                Ok(grant)
+            }
             refresh::Verdict::Reused => {
                 drop(tx);
                 telemetry::refresh_outcome("reuse");

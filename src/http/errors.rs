@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::domain::Origin;
 use crate::flows::{FlowError, InternalError};
 use crate::protocol::claims::TokenType;
-use crate::protocol::dpop::ALGORITHMS;
+use crate::protocol::dpop::algorithm_names;
 use crate::protocol::error::{ErrorCode, OAuthError};
 
 use super::{admin, pages};
@@ -123,7 +123,7 @@ pub(super) fn no_token() -> Response {
 }
 
 fn proof_algorithms() -> String {
-    ALGORITHMS.iter().map(|algorithm| algorithm.as_str()).collect::<Vec<_>>().join(" ")
+    algorithm_names().collect::<Vec<_>>().join(" ")
 }
 
 /// A method that an endpoint for programs does not have.

@@ -52,7 +52,7 @@ pub fn document(issuer: &str, api_scopes: &Scope) -> Value {
         "revocation_endpoint_auth_methods_supported": all_methods,
         "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
         "code_challenge_methods_supported": ["S256"],
-        "dpop_signing_alg_values_supported": dpop::ALGORITHMS.iter().map(|a| a.as_str()).collect::<Vec<_>>(),
+        "dpop_signing_alg_values_supported": dpop::algorithm_names().collect::<Vec<_>>(),
         "claim_types_supported": ["normal"],
         "claims_supported": CLAIMS,
         "claims_parameter_supported": false,

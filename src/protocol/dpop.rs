@@ -12,6 +12,11 @@ use super::error::{ErrorCode, OAuthError};
 pub const PROOF_TYPE: &str = "dpop+jwt";
 /// Algorithms of proofs. All are asymmetric (§4.3); whoever checks a proof must not be able to make one.
 pub const ALGORITHMS: &[SigningAlgorithm] = SigningAlgorithm::ALL;
+/// Their names. That of `EdDSA` is told in both forms (RFC 9864).
+pub fn algorithm_names() -> impl Iterator<Item = &'static str> {
+    ALGORITHMS.iter().map(|algorithm| algorithm.as_str()).chain(["Ed25519"])
+}
+
 /// How far a proof's `iat` may be from our time, either way (§11.1). It covers the way and a clock that is a little off.
 pub const TOLERANCE: Duration = Duration::seconds(60);
 /// How long a proof that was used is remembered after its `iat`: longer than any replica takes it, even one whose clock is behind.

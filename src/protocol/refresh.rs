@@ -164,8 +164,8 @@ mod tests {
         grant.details.dpop_jkt = Some(key);
         let judge = |generation, key, grace_period| {
             let presenter = Presenter { key, ..public(&grant.details.client_id) };
-            let presented = Presented { presenter, generation, scope: None, grace_period };
-            judge(&grant, presented, grant.rotated_at + Duration::hours(9))
+            let token = Presented { presenter, generation, scope: None, grace_period };
+            judge(&grant, token, grant.rotated_at + Duration::hours(9))
         };
         assert_eq!(judge(5, Some(key), GRACE), Verdict::Rotate);
         assert_eq!(judge(4, Some(key), GRACE), Verdict::Replay);

@@ -1,7 +1,7 @@
 //! How many statements each endpoint sends: the budget of docs/architecture.md, counted on the wire.
 
 use crate::support::proxy::Network;
-use crate::support::{Answer, Scene, TestApp, database, param};
+use crate::support::{Answer, ProofKey, RelyingParty, Scene, TestApp, database, param};
 
 /// The fewest statements of several runs: a new connection prepares its statements first, and what was announced is read again beside them.
 async fn fewest(
@@ -53,6 +53,12 @@ async fn each_endpoint_keeps_to_its_budget_of_statements() {
     let jwks = async |scene: &mut Scene, _: &str| scene.app.get("/oauth2/jwks").await;
     let userinfo = async |scene: &mut Scene, token: &str| scene.userinfo(token).await;
     let rotate = async |scene: &mut Scene, token: &str| scene.refresh(token).await;
+    let key = ProofKey::generate();
+    let prove = async |scene: &mut Scene, _: &str| {
+        let params = [("grant_type", "client_credentials"), ("scope", "api:read")];
+        let service = RelyingParty::web(service.clone());
+        service.token_with(&scene.app, &[&key.proof(&scene.app)], &params).await
+    };
     let redeem = async |scene: &mut Scene, code: &str| scene.redeem(code).await;
     let revoke = async |scene: &mut Scene, token: &str| {
         scene.app.post_as("/oauth2/revoke", scene.rp.client.pair(), &[("token", token)]).await
@@ -64,6 +70,7 @@ async fn each_endpoint_keeps_to_its_budget_of_statements() {
         answer
     };
     assert_eq!(fewest(&network, scene, nothing, credentials).await, 0, "client credentials");
+    assert_eq!(fewest(&network, scene, nothing, prove).await, 1, "a DPoP proof");
     assert_eq!(fewest(&network, scene, nothing, discovery).await, 0, "discovery");
     assert_eq!(fewest(&network, scene, nothing, jwks).await, 0, "JWKS");
     assert_eq!(fewest(&network, scene, access, introspect).await, 1, "introspection of an access token");

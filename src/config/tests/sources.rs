@@ -125,6 +125,17 @@ fn dev_decides_its_own_and_leaves_the_rest_to_the_environment() {
 }
 
 #[test]
+fn a_truth_value_is_true_or_false() {
+    let with =
+        |value| for_dev(dev("127.0.0.1:8080"), &environment(&[("KEYSTEAD__TOKENS__DPOP_NONCE_REQUIRED", value)]));
+    for (text, value) in [("true", true), ("false", false)] {
+        assert_eq!(with(text).ok().unwrap().tokens.dpop_nonce_required, value);
+    }
+    let refused = problems(with("yes"));
+    assert!(refused[0].to_string().contains("is \"yes\", which is neither true nor false"), "{}", refused[0]);
+}
+
+#[test]
 fn dev_stays_on_loopback() {
     let refused = problems(for_dev(dev("0.0.0.0:8080"), &Environment::default()));
     assert_eq!(refused[0].key, "public.listen");

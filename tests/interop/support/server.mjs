@@ -14,11 +14,11 @@ const REPOSITORY = new URL('../../../', import.meta.url).pathname;
 const START_DEADLINE_MS = 60_000;
 const STOP_DEADLINE_MS = 30_000;
 
-/** Starts a server and waits until it is ready; throws with the server's output if it never is. */
-export async function startServer() {
+/** Starts a server with these settings and waits until it is ready; throws with the server's output if it never is. */
+export async function startServer(settings = {}) {
   const [port, adminPort] = await freePorts(2);
   const server = new Server(port, adminPort, await mkdtemp(join(tmpdir(), 'keystead-interop-')));
-  server.spawn();
+  server.spawn(settings);
   await server.untilReady();
   return server;
 }
@@ -39,11 +39,11 @@ class Server {
     this.#folder = folder;
   }
 
-  spawn() {
+  spawn(settings) {
     const options = ['--ephemeral', '--listen', this.listen, '--admin-listen', this.adminListen];
     this.#process = spawn(binary(), ['dev', ...options], {
       cwd: this.#folder,
-      env: ownEnvironment(),
+      env: { ...ownEnvironment(), ...settings },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     for (const stream of [this.#process.stdout, this.#process.stderr]) {

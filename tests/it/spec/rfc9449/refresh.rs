@@ -21,6 +21,9 @@ async fn section_5_security_35_a_public_clients_refresh_token_is_of_use_to_its_k
     assert_eq!((answer.error().as_str(), answer.reason().as_str()), ("invalid_grant", "dpop_key_mismatch"));
     let answer = scene.refresh(tokens.refresh()).await;
     assert_eq!((answer.error().as_str(), answer.reason().as_str()), ("invalid_grant", "dpop_proof_missing"));
+    // Nor does a stranger learn what was granted.
+    let wish = [("scope", "openid"), ("resource", "https://nobody.example")];
+    assert_eq!(scene.refresh_with(tokens.refresh(), &wish).await.reason(), "dpop_proof_missing");
     let next = Tokens::of(&refresh(&scene, &key, tokens.refresh()).await);
     let after = Tokens::of(&refresh(&scene, &key, next.refresh()).await);
     // A thief with an old token does not end the family either; its owner who uses one twice does.

@@ -12,7 +12,7 @@ fn assert_refused(answer: &Answer, error: &str, what: &str) {
     assert_eq!((answer.status.as_u16(), answer.error().as_str()), (401, error), "{what}");
     let challenge = answer.header("www-authenticate");
     assert!(challenge.starts_with(&format!("DPoP realm=\"keystead\", error=\"{error}\", ")), "{what}: {challenge}");
-    assert!(challenge.ends_with("algs=\"ES256 RS256 PS256 EdDSA\""), "{what}: {challenge}");
+    assert!(challenge.ends_with("algs=\"ES256 RS256 PS256 EdDSA Ed25519\""), "{what}: {challenge}");
     assert!(!answer.header("dpop-nonce").is_empty() || what == "two headers", "{what}");
 }
 
@@ -111,6 +111,6 @@ async fn section_7_1_who_brings_nothing_is_told_both_schemes() {
     let scene = Scene::start().await;
     let answer = scene.app.get("/oauth2/userinfo").await;
     let challenges: Vec<_> = answer.headers.get_all("www-authenticate").iter().collect();
-    let expected = ["Bearer realm=\"keystead\"", "DPoP realm=\"keystead\", algs=\"ES256 RS256 PS256 EdDSA\""];
+    let expected = ["Bearer realm=\"keystead\"", "DPoP realm=\"keystead\", algs=\"ES256 RS256 PS256 EdDSA Ed25519\""];
     assert_eq!(challenges, expected);
 }
