@@ -13,7 +13,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use crate::config::{DatabaseSettings, LogFormat, Settings, TelemetrySettings};
 use crate::crypto::{self, HashParams, KeyEncryptionKeys, PasswordPool, Random};
 use crate::domain::{Clock, RefreshPolicy, SecretBytes};
-use crate::flows::{Engine, FetchedKeys, InternalError, Policy, SharedEngine, Snapshots, VerifiedTokens};
+use crate::flows::{Engine, FetchedKeys, Guesses, InternalError, Policy, SharedEngine, Snapshots, VerifiedTokens};
 use crate::http::server::Service;
 use crate::http::{self, HttpOptions};
 use crate::jobs;
@@ -92,6 +92,7 @@ fn policy(settings: &Settings) -> Policy {
         access_token_lifetime: span(tokens.access_token_lifetime),
         id_token_lifetime: span(tokens.id_token_lifetime),
         authorization_code_lifetime: span(tokens.authorization_code_lifetime),
+        device_code_lifetime: span(tokens.device_code_lifetime),
         refresh: RefreshPolicy {
             absolute_lifetime: span(tokens.refresh_token_absolute_lifetime),
             idle_lifetime: span(tokens.refresh_token_idle_lifetime),
@@ -149,6 +150,7 @@ pub fn engine(settings: Settings, clock: Clock, random: Random) -> Result<Shared
         outbound: Outbound::new(settings.outbound.allow_loopback),
         fetched_keys: FetchedKeys::default(),
         logout_noted: Notify::new(),
+        user_code_guesses: Guesses::default(),
         policy,
     }))
 }

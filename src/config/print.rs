@@ -81,6 +81,7 @@ fn tokens(settings: &Settings) -> Vec<Entry> {
         ("access_token_lifetime", span(tokens.access_token_lifetime)),
         ("id_token_lifetime", span(tokens.id_token_lifetime)),
         ("authorization_code_lifetime", span(tokens.authorization_code_lifetime)),
+        ("device_code_lifetime", span(tokens.device_code_lifetime)),
         ("refresh_token_idle_lifetime", span(tokens.refresh_token_idle_lifetime)),
         ("refresh_token_absolute_lifetime", span(tokens.refresh_token_absolute_lifetime)),
         ("refresh_token_grace_period", span(tokens.refresh_token_grace_period)),

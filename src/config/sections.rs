@@ -159,6 +159,13 @@ pub(super) fn tokens(reader: &mut Reader) -> TokenSettings {
             most: seconds(60),
             why: "a code passes through the browser and its history; 60 seconds is the most that FAPI 2.0 allows",
         }),
+        device_code_lifetime: reader.duration(&Bounded {
+            key: "tokens.device_code_lifetime",
+            default: minutes(10),
+            least: minutes(1),
+            most: minutes(30),
+            why: "people need time to find another screen; every code that waits is one that a guess can hit",
+        }),
         refresh_token_idle_lifetime: reader.duration(&Bounded {
             key: "tokens.refresh_token_idle_lifetime",
             default: days(30),

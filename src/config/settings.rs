@@ -88,6 +88,8 @@ pub struct TokenSettings {
     pub id_token_lifetime: Duration,
     /// Authorization codes.
     pub authorization_code_lifetime: Duration,
+    /// Device codes and user codes.
+    pub device_code_lifetime: Duration,
     /// An unused refresh token dies after this.
     pub refresh_token_idle_lifetime: Duration,
     /// A token family dies this long after its authorization, used or not.

@@ -87,6 +87,11 @@ impl Keyring {
         self.is_published(held, now).then_some(&held.key)
     }
 
+    /// Every MAC key of which what it made is accepted.
+    pub(super) fn accepted_mac_keys(&self, now: Timestamp) -> impl Iterator<Item = &MacKey> {
+        self.mac.iter().filter(move |held| self.is_published(held, now)).map(|held| &held.key)
+    }
+
     /// The MAC key of this name, at whatever stage of life.
     pub(super) fn mac_key(&self, kid: Kid) -> Option<&MacKey> {
         self.mac.iter().map(|held| &held.key).find(|key| key.kid() == kid)

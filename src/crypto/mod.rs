@@ -29,7 +29,7 @@ pub use keyring::Keyring;
 pub use password::{HashError, HashParams, PasswordPool, Verdict};
 pub use position::{PositionKind, derive, open};
 pub use random::Random;
-pub use seal::{check_tag, mac_tag, seal, unseal};
+pub use seal::{check_tag, mac_tag, mac_tags, seal, unseal};
 pub use signing_key::SigningKey;
 
 /// Tells jsonwebtoken which cryptography to use. May be called any number of times; [`Keyring::load`] calls it too.

@@ -72,9 +72,19 @@ fn cipher(key: &MacKey, purpose: &'static str, long_nonce: &[u8; LONG_NONCE_LEN]
 /// A tag over the parts for one purpose: base64url of kid and HMAC-SHA256. `None` without an active MAC key.
 #[must_use]
 pub fn mac_tag(ring: &Keyring, purpose: &'static str, parts: &[&[u8]], now: Timestamp) -> Option<String> {
-    let key = ring.active_mac_key(now)?;
+    tag_under(ring.active_mac_key(now)?, purpose, parts)
+}
+
+fn tag_under(key: &MacKey, purpose: &'static str, parts: &[&[u8]]) -> Option<String> {
     let tag = over(key, purpose, parts)?.sign();
     Some(URL_SAFE_NO_PAD.encode([key.kid().0.as_slice(), tag.as_ref()].concat()))
+}
+
+/// The tags over the parts for one purpose under every key that is accepted, each as [`mac_tag`] writes it: to find a row whose tag was
+/// made before a rotation.
+#[must_use]
+pub fn mac_tags(ring: &Keyring, purpose: &'static str, parts: &[&[u8]], now: Timestamp) -> Vec<String> {
+    ring.accepted_mac_keys(now).filter_map(|key| tag_under(key, purpose, parts)).collect()
 }
 
 /// Whether the tag was made over these very parts for this purpose, under a key that is active or retiring.
@@ -164,6 +174,9 @@ mod tests {
         let tag = mac_tag(&living, "csrf", &[b"a"], NOW).unwrap();
         let rotated = ring(&[rotated(record, NOW), mac_record()]);
         let (retiring, retired) = (NOW + Duration::hours(1), NOW + Duration::days(1));
+        let found = |now| mac_tags(&rotated, "csrf", &[b"a"], now).contains(&tag);
+        assert!(found(retiring) && !found(retired));
+        assert_eq!(mac_tags(&rotated, "csrf", &[b"a"], retiring).len(), 2);
         assert!(unseal(&rotated, "request", &text, retiring).is_some());
         assert!(check_tag(&rotated, "csrf", &[b"a"], &tag, retiring));
         assert!(unseal(&rotated, "request", &text, retired).is_none());

@@ -51,6 +51,17 @@ pub struct Origin {
     pub correlation_id: String,
 }
 
+impl Origin {
+    /// Whom limits count: the address, of IPv6 the /64, since one household or attacker has all of it.
+    #[must_use]
+    pub fn source(&self) -> Option<IpAddr> {
+        match self.ip? {
+            ip @ IpAddr::V4(_) => Some(ip),
+            IpAddr::V6(v6) => Some(IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into())),
+        }
+    }
+}
+
 /// One thing that happened; its time and id are given when it is stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuditEvent {

@@ -37,6 +37,9 @@ pub enum GrantType {
     RefreshToken,
     /// RFC 6749 §4.4.
     ClientCredentials,
+    /// RFC 8628 §3.4.
+    #[serde(rename = "urn:ietf:params:oauth:grant-type:device_code")]
+    DeviceCode,
 }
 
 /// OpenID Connect Registration `application_type`.
@@ -81,6 +84,7 @@ text_form!(GrantType {
     AuthorizationCode => "authorization_code",
     RefreshToken => "refresh_token",
     ClientCredentials => "client_credentials",
+    DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
 });
 text_form!(ApplicationType { Web => "web", Native => "native" });
 

@@ -29,6 +29,10 @@ pub enum Form {
     Consent,
     /// The logout form.
     Logout,
+    /// The form for a device's code.
+    UserCode,
+    /// The form that decides about a device.
+    Device,
 }
 
 impl Form {
@@ -37,6 +41,8 @@ impl Form {
             Self::Login => b"login",
             Self::Consent => b"consent",
             Self::Logout => b"logout",
+            Self::UserCode => b"user code",
+            Self::Device => b"device decision",
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod authorize;
 pub mod browser;
 pub mod client_auth;
 pub mod client_keys;
+pub mod device;
 pub mod documents;
 pub mod dpop;
 mod error;
@@ -34,6 +35,7 @@ use crate::outbound::Outbound;
 use crate::store::{self, Store, StoreError, Tx};
 
 pub use client_keys::FetchedKeys;
+pub use device::Guesses;
 pub use error::{FlowError, InternalError};
 pub use snapshot::Snapshots;
 pub use verified::{VerifiedToken, VerifiedTokens};
@@ -60,6 +62,8 @@ pub struct Engine {
     pub fetched_keys: FetchedKeys,
     /// Told when there is word of a logout to be delivered.
     pub logout_noted: Notify,
+    /// Wrong user codes of devices.
+    pub user_code_guesses: Guesses,
     /// What the operator decided.
     pub policy: Policy,
 }
@@ -75,6 +79,8 @@ pub struct Policy {
     pub id_token_lifetime: Duration,
     /// How long an authorization code lives; at most 60 s.
     pub authorization_code_lifetime: Duration,
+    /// How long a device code and its user code live.
+    pub device_code_lifetime: Duration,
     /// Refresh policy of clients that name none.
     pub refresh: RefreshPolicy,
     /// Whether each DPoP proof must repeat a nonce of ours (RFC 9449 §8).

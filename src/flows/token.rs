@@ -53,6 +53,7 @@ pub async fn exchange(
         }
         PresentedGrant::RefreshToken { refresh_token } => Box::pin(exchange.refresh(refresh_token)).await?,
         PresentedGrant::ClientCredentials => exchange.client_credentials()?,
+        PresentedGrant::DeviceCode { device_code } => Box::pin(exchange.redeem_device_code(device_code)).await?,
     };
     // 5. Mint.
     let Target { scope, audience } = target;
@@ -76,23 +77,37 @@ fn narrowed_resources(request: &TokenRequest, granted: &[String]) -> Result<Vec<
     Ok(request.resources.clone())
 }
 
-struct Exchange<'a> {
-    engine: &'a Engine,
-    client: &'a AuthenticatedClient,
+/// One request that passed the first phases.
+pub(super) struct Exchange<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) client: &'a AuthenticatedClient,
     /// The key that was proven.
-    key: Option<KeyThumbprint>,
-    request: &'a TokenRequest,
+    pub(super) key: Option<KeyThumbprint>,
+    pub(super) request: &'a TokenRequest,
     origin: &'a Origin,
-    now: Timestamp,
+    pub(super) now: Timestamp,
+}
+
+/// A grant was taken from generation 0 to 1.
+pub(super) struct FirstUse(Redemption);
+
+impl FirstUse {
+    /// The grant as it is now.
+    pub(super) fn of(self, grant: Grant) -> Grant {
+        let Redemption { successor: Successor { mac_kid, idle_lifetime }, key, expires_at, now, .. } = self.0;
+        let idle_expires_at = (now + idle_lifetime).min(expires_at);
+        let details = GrantDetails { expires_at, dpop_jkt: grant.details.dpop_jkt.or(key), ..grant.details };
+        Grant { generation: 1, mac_kid, rotated_at: now, idle_expires_at, details, ..grant }
+    }
 }
 
 /// What the access token allows, and for whom it is.
-struct Target {
-    scope: Scope,
-    audience: Audience,
+pub(super) struct Target {
+    pub(super) scope: Scope,
+    pub(super) audience: Audience,
 }
 
-type Granted = (Option<Grant>, Target);
+pub(super) type Granted = (Option<Grant>, Target);
 
 impl Exchange<'_> {
     fn client_credentials(&self) -> Result<Granted, FlowError> {
@@ -111,7 +126,7 @@ impl Exchange<'_> {
     }
 
     /// What a grant allows of what was asked. What an operator took from the client since then is not in it any more.
-    fn target(&self, grant: &Grant, asked: Option<&Scope>) -> Result<Target, FlowError> {
+    pub(super) fn target(&self, grant: &Grant, asked: Option<&Scope>) -> Result<Target, FlowError> {
         let mut resources = narrowed_resources(self.request, &grant.details.resources)?;
         let scope = if let Some(asked) = asked {
             asked.clone()
@@ -159,17 +174,22 @@ impl Exchange<'_> {
         }
         // The target is judged before anything is written, so that a refused request does not use the code up.
         let target = self.target(&grant, None)?;
-        let (successor, expires_at) = self.first_generation(&keyring)?;
-        let redemption = Redemption { grant: grant.id, successor, key: self.key, expires_at, now: self.now };
-        if !self.engine.store.redeem(redemption).await? {
+        let Some(first) = self.use_first(&keyring, &grant).await? else {
             // Somebody else redeemed it between our look and our write; that is a second use like any other.
             return Err(self.end_family(&grant, GrantEnd::CodeReused).await?.into());
-        }
-        let idle_expires_at = (self.now + successor.idle_lifetime).min(expires_at);
-        let details = GrantDetails { expires_at, dpop_jkt: grant.details.dpop_jkt.or(self.key), ..grant.details };
-        let mac_kid = successor.mac_kid;
-        let redeemed = Grant { generation: 1, mac_kid, rotated_at: self.now, idle_expires_at, details, ..grant };
-        Ok((Some(redeemed), target))
+        };
+        Ok((Some(first.of(grant)), target))
+    }
+
+    /// Takes a grant from generation 0, which waits, to 1, which has tokens. `None`: somebody else did at this moment.
+    pub(super) async fn use_first(
+        &self,
+        keyring: &crypto::Keyring,
+        grant: &Grant,
+    ) -> Result<Option<FirstUse>, InternalError> {
+        let (successor, expires_at) = self.first_generation(keyring)?;
+        let redemption = Redemption { grant: grant.id, successor, key: self.key, expires_at, now: self.now };
+        Ok(self.engine.store.redeem(redemption).await?.then_some(FirstUse(redemption)))
     }
 
     /// How long a family lives from its first token on. Without refresh tokens it only has to outlive its access token.

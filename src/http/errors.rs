@@ -143,6 +143,15 @@ pub(super) fn too_large() -> Response {
     response
 }
 
+/// More requests of one source than it may send.
+pub(super) fn too_many() -> Response {
+    let sentence = "This address sends too many of these requests; wait a minute and try again.";
+    let mut response = oauth_json(&OAuthError::new(ErrorCode::TemporarilyUnavailable, sentence));
+    *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
+    response
+}
+
 /// Who reads an error that no handler made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reader {

@@ -14,18 +14,18 @@ mod oauth;
 mod pages;
 pub mod server;
 mod site;
+mod sources;
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{MethodRouter, get, post};
-use governor::{DefaultKeyedRateLimiter, Quota};
 use ipnet::IpNet;
 
 use crate::flows::SharedEngine;
 pub use site::Site;
+use sources::SourceLimit;
 
 /// What the operator decided about HTTP.
 #[derive(Debug, Clone)]
@@ -49,24 +49,27 @@ pub struct HttpOptions {
 pub struct Public {
     engine: SharedEngine,
     documents: Arc<discovery::Documents>,
-    sign_in_limit: Arc<DefaultKeyedRateLimiter<std::net::IpAddr>>,
+    sign_in_limit: SourceLimit,
+    device_limit: SourceLimit,
     demo: bool,
 }
 
 /// The public listener: OAuth and OpenID Connect endpoints, pages, liveness.
 pub fn public_site(engine: SharedEngine, options: &HttpOptions) -> Site {
-    let per_minute = NonZeroU32::new(options.sign_ins_per_source_per_minute).unwrap_or(NonZeroU32::MIN);
     let state = Public {
         documents: Arc::new(discovery::Documents::new(engine.policy.jwks_max_age.whole_seconds())),
         engine,
-        sign_in_limit: Arc::new(DefaultKeyedRateLimiter::keyed(Quota::per_minute(per_minute))),
+        sign_in_limit: SourceLimit::per_minute(options.sign_ins_per_source_per_minute),
+        // Each device that somebody sets up comes with a sign-in, so the same bound is as wide as anybody needs.
+        device_limit: SourceLimit::per_minute(options.sign_ins_per_source_per_minute),
         demo: options.demo,
     };
-    let api: [(&'static str, MethodRouter<Public>); 7] = [
+    let api: [(&'static str, MethodRouter<Public>); 8] = [
         ("/.well-known/openid-configuration", get(discovery::configuration)),
         ("/.well-known/oauth-authorization-server", get(discovery::configuration)),
         ("/oauth2/jwks", get(discovery::jwks)),
         ("/oauth2/token", post(oauth::token)),
+        ("/oauth2/device_authorization", post(oauth::device_authorization)),
         ("/oauth2/introspect", post(oauth::introspect)),
         ("/oauth2/revoke", post(oauth::revoke)),
         ("/oauth2/userinfo", get(oauth::userinfo_get).post(oauth::userinfo_post)),

@@ -1,4 +1,4 @@
-//! The endpoints that programs call: token, introspection, revocation, userinfo.
+//! The endpoints that programs call: token, device authorization, introspection, revocation, userinfo.
 
 use axum::Extension;
 use axum::extract::{RawQuery, Request, State};
@@ -37,6 +37,21 @@ pub(super) async fn token(
         Err(error) => errors::flow_json(error),
     };
     if form.credentials.dpop.is_some() { dpop::give_nonce(&public.engine, response) } else { response }
+}
+
+/// RFC 8628 §3.1. Strangers can name a public client, so a source makes only so many rows.
+pub(super) async fn device_authorization(
+    State(public): State<Public>,
+    Extension(origin): Extension<Origin>,
+    form: OAuthForm,
+) -> Response {
+    if !public.device_limit.allows(&origin) {
+        return errors::too_many();
+    }
+    match flows::device::begin(&public.engine, &form.credentials, &form.params).await {
+        Ok(answer) => ([(header::CACHE_CONTROL, "no-store")], axum::Json(answer)).into_response(),
+        Err(error) => errors::flow_json(error),
+    }
 }
 
 /// RFC 7662 §2.

@@ -13,6 +13,8 @@ use crate::telemetry;
 const KEEP_ENDED: Span = Span::days(1);
 /// A count of failed sign-ins is forgotten this long after the last failure.
 const KEEP_FAILURES: Span = Span::days(2);
+/// A device that asks late is told for this long that its code has expired. Short, since strangers can make such rows.
+const KEEP_DEVICES: Span = Span::minutes(15);
 /// Clocks that are kept by the network differ by less.
 const MOST_AHEAD: Span = Span::minutes(5);
 /// Steps of one table in one round; more waits for the next round.
@@ -44,10 +46,18 @@ enum Table {
     Sessions,
     SignInFailures,
     UsedProofs,
+    DeviceAuthorizations,
 }
 
 impl Table {
-    const ALL: [Self; 5] = [Self::RevokedTokens, Self::Grants, Self::Sessions, Self::SignInFailures, Self::UsedProofs];
+    const ALL: [Self; 6] = [
+        Self::RevokedTokens,
+        Self::Grants,
+        Self::Sessions,
+        Self::SignInFailures,
+        Self::UsedProofs,
+        Self::DeviceAuthorizations,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -56,6 +66,7 @@ impl Table {
             Self::Sessions => "sessions",
             Self::SignInFailures => "sign_in_failures",
             Self::UsedProofs => "used_proofs",
+            Self::DeviceAuthorizations => "device_authorizations",
         }
     }
 }
@@ -111,6 +122,7 @@ async fn step(engine: &SharedEngine, table: Table, now: Timestamp) -> Result<Opt
         Table::SignInFailures => housekeeping::sign_in_failures(tx.conn(), now - KEEP_FAILURES).await?,
         // Replicas whose clocks differ must agree that a proof is too old before it is forgotten.
         Table::UsedProofs => housekeeping::used_proofs(tx.conn(), now - MOST_AHEAD).await?,
+        Table::DeviceAuthorizations => housekeeping::device_authorizations(tx.conn(), now - KEEP_DEVICES).await?,
     };
     tx.commit().await?;
     Ok(Some(rows))

@@ -32,6 +32,7 @@ pub fn document(issuer: &str, api_scopes: &Scope) -> Value {
         "jwks_uri": endpoint("/oauth2/jwks"),
         "introspection_endpoint": endpoint("/oauth2/introspect"),
         "revocation_endpoint": endpoint("/oauth2/revoke"),
+        "device_authorization_endpoint": endpoint("/oauth2/device_authorization"),
         "end_session_endpoint": endpoint("/oauth2/end_session"),
         "backchannel_logout_supported": true,
         "backchannel_logout_session_supported": true,

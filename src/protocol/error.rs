@@ -1,6 +1,6 @@
 //! The error family that clients and people may see: fixed codes, fixed sentences.
 
-/// Error codes of RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 8707 §2, OpenID Connect Core §3.1.2.6.
+/// Error codes of RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 8628 §3.5, RFC 8707 §2, OpenID Connect Core §3.1.2.6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorCode {
     /// A parameter is missing, repeated, malformed or contradicts another.
@@ -21,6 +21,12 @@ pub enum ErrorCode {
     InvalidTarget,
     /// The person said no.
     AccessDenied,
+    /// Nobody has decided about the device yet (RFC 8628 §3.5).
+    AuthorizationPending,
+    /// As before, and the device asks too often.
+    SlowDown,
+    /// The device code has expired.
+    ExpiredToken,
     /// `prompt=none`, but somebody must sign in.
     LoginRequired,
     /// `prompt=none`, but somebody must consent.
@@ -61,6 +67,9 @@ impl ErrorCode {
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
             Self::AccessDenied => "access_denied",
+            Self::AuthorizationPending => "authorization_pending",
+            Self::SlowDown => "slow_down",
+            Self::ExpiredToken => "expired_token",
             Self::LoginRequired => "login_required",
             Self::ConsentRequired => "consent_required",
             Self::RequestNotSupported => "request_not_supported",

@@ -8,6 +8,7 @@ pub mod claims;
 pub mod client_assertion;
 pub mod client_auth;
 pub mod code;
+pub mod device;
 pub mod discovery;
 pub mod dpop;
 pub mod error;

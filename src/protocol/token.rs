@@ -35,6 +35,11 @@ pub enum PresentedGrant {
     },
     /// §4.4.
     ClientCredentials,
+    /// RFC 8628 §3.4.
+    DeviceCode {
+        /// The code of the device.
+        device_code: Secret,
+    },
 }
 
 impl PresentedGrant {
@@ -45,6 +50,7 @@ impl PresentedGrant {
             Self::AuthorizationCode { .. } => GrantType::AuthorizationCode,
             Self::RefreshToken { .. } => GrantType::RefreshToken,
             Self::ClientCredentials => GrantType::ClientCredentials,
+            Self::DeviceCode { .. } => GrantType::DeviceCode,
         }
     }
 }
@@ -66,8 +72,12 @@ pub fn parse(params: &Params) -> Result<TokenRequest, OAuthError> {
             PresentedGrant::RefreshToken { refresh_token: secret(params.required("refresh_token")?) }
         }
         Some(GrantType::ClientCredentials) => PresentedGrant::ClientCredentials,
+        Some(GrantType::DeviceCode) => {
+            PresentedGrant::DeviceCode { device_code: secret(params.required("device_code")?) }
+        }
         None => {
-            let sentence = "grant_type must be authorization_code, refresh_token or client_credentials.";
+            let known: Vec<&str> = GrantType::ALL.iter().map(|grant| grant.as_str()).collect();
+            let sentence = format!("grant_type must be one of: {}.", known.join(", "));
             return Err(OAuthError::new(ErrorCode::UnsupportedGrantType, sentence));
         }
     };

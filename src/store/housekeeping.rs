@@ -45,6 +45,20 @@ pub async fn used_proofs(db: impl PgExecutor<'_>, now: Timestamp) -> Result<u64,
     Ok(done.execute(db).await?.rows_affected())
 }
 
+/// Removes one step of device authorizations that expired before `before`, decided or not.
+///
+/// # Errors
+/// The database.
+pub async fn device_authorizations(db: impl PgExecutor<'_>, before: Timestamp) -> Result<u64, StoreError> {
+    let done = sqlx::query!(
+        "DELETE FROM device_authorizations
+         WHERE id = ANY (ARRAY(SELECT id FROM device_authorizations WHERE expires_at < $1 LIMIT $2))",
+        before,
+        STEP,
+    );
+    Ok(done.execute(db).await?.rows_affected())
+}
+
 /// Removes one step of grants that expired before `before`. A code that was never redeemed counts as expired with its code.
 ///
 /// # Errors

@@ -8,6 +8,7 @@ mod batch;
 pub mod bootstrap;
 pub mod clients;
 pub mod consents;
+pub mod device_authorizations;
 pub mod grants;
 pub mod housekeeping;
 mod kept;

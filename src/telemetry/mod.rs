@@ -57,6 +57,16 @@ pub fn sign_in(result: &'static str) {
     counter!("keystead_sign_ins_total", "result" => result).increment(1);
 }
 
+/// What became of a device authorization: `started`, `allowed`, `denied` or `redeemed`.
+pub fn device_authorization(outcome: &'static str) {
+    counter!("keystead_device_authorizations_total", "outcome" => outcome).increment(1);
+}
+
+/// A user code of a device led nowhere: `wrong` or `throttled`.
+pub fn user_code(result: &'static str) {
+    counter!("keystead_user_codes_refused_total", "result" => result).increment(1);
+}
+
 /// An introspection was answered.
 pub fn introspection(active: bool) {
     // Looked up once: by name and labels it takes longer than the counting.

@@ -3,6 +3,7 @@
 //! Owns: which struct of `views` is shown with which status and headers. Does not own: the next step; `flows` says it.
 
 mod assets;
+mod device;
 mod logout;
 mod sign_in;
 mod views;
@@ -38,6 +39,7 @@ pub(super) fn router(demo: bool) -> Router<Public> {
     let forms = Router::new()
         .route("/login", get(sign_in::login_page).post(sign_in::login))
         .route("/consent", get(sign_in::consent_page).post(sign_in::consent))
+        .route(device::PATH, get(device::page).post(device::form))
         .route("/logout", get(logout::page).post(logout::confirm))
         .layer(CsrfLayer::new())
         .layer(from_fn(forgive_old_browsers))

@@ -1,7 +1,5 @@
 //! The authorization endpoint, the sign-in page and the consent page.
 
-use std::net::IpAddr;
-
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, header};
@@ -19,7 +17,7 @@ use crate::telemetry;
 
 use super::views::{ClientView, Consent, Login, ScopeView, SignedIn};
 use super::{
-    AUTHORIZE, BrowserParams, PLAIN, Policy, again_by_get, came_without_session, internal, render, see_other,
+    AUTHORIZE, BrowserParams, PLAIN, Policy, again_by_get, came_without_session, device, internal, render, see_other,
     stale_form, stopped,
 };
 use crate::http::{Public, cookies};
@@ -63,15 +61,25 @@ pub(in crate::http) async fn login_page(
     BrowserParams(params): BrowserParams,
 ) -> Response {
     let browser = cookies::browser(&public.engine, &headers);
+    if let Ok(Some(request)) = params.one("request")
+        && let Some(sealed) = device::sealed(request)
+    {
+        let page = match public.engine.session(&browser, None).await {
+            Ok(Some(_)) => return see_other(&device::address(sealed)),
+            Ok(None) => show_login(&public.engine, &browser, Reason::Device(request), None),
+            Err(trouble) => Err(trouble),
+        };
+        return page.unwrap_or_else(|trouble| internal(&trouble, &origin));
+    }
     let page = match params.one("request") {
         Ok(Some(sealed)) => match authorize::resume(&public.engine, sealed, &browser).await {
-            Ok(Next::Login(pending)) => show_login(&public.engine, &browser, Some(&pending), None),
+            Ok(Next::Login(pending)) => show_login(&public.engine, &browser, Reason::Application(&pending), None),
             Ok(next) => return go(next),
             Err(stop) => return stopped(stop, &origin),
         },
         Ok(None) => match public.engine.session(&browser, None).await {
             Ok(Some((session, _))) => Ok(render(StatusCode::OK, &SignedIn { username: session.email }, &PLAIN)),
-            Ok(None) => show_login(&public.engine, &browser, None, None),
+            Ok(None) => show_login(&public.engine, &browser, Reason::Itself, None),
             Err(trouble) => Err(trouble),
         },
         Err(refusal) => return stopped(Stop::Show(refusal), &origin),
@@ -79,8 +87,16 @@ pub(in crate::http) async fn login_page(
     page.unwrap_or_else(|trouble| internal(&trouble, &origin))
 }
 
-/// Sources that are remembered before the quiet ones are forgotten.
-const MOST_SOURCES: usize = 100_000;
+/// Why somebody signs in.
+#[derive(Clone, Copy)]
+enum Reason<'a> {
+    /// For Keystead itself.
+    Itself,
+    /// For an application.
+    Application(&'a Pending),
+    /// For a device whose code was entered; the `request` as it travels.
+    Device(&'a str),
+}
 
 /// What a rejected try shows on the page.
 struct Rejected<'a> {
@@ -94,10 +110,16 @@ struct Rejected<'a> {
 fn show_login(
     engine: &Engine,
     browser: &Browser,
-    pending: Option<&Pending>,
+    reason: Reason<'_>,
     rejected: Option<Rejected<'_>>,
 ) -> Result<Response, InternalError> {
-    let sealed = pending.map(|pending| pending.sealed.clone()).unwrap_or_default();
+    let (pending, sealed, back) = match reason {
+        Reason::Itself => (None, String::new(), None),
+        Reason::Application(pending) => {
+            (Some(pending), pending.sealed.clone(), Some(authorize::cancelled(engine, &pending.request)))
+        }
+        Reason::Device(request) => (None, request.to_owned(), Some(device::PATH.to_owned())),
+    };
     let known = pending.and_then(|pending| {
         pending.request.login_hint.clone().or_else(|| pending.session.as_ref().map(|session| session.email.clone()))
     });
@@ -110,7 +132,7 @@ fn show_login(
             .as_ref()
             .map_or_else(|| known.unwrap_or_default(), |rejected| rejected.identifier.to_owned()),
         error: rejected.as_ref().map(|rejected| rejected.sentence.clone()),
-        back: pending.map(|pending| authorize::cancelled(engine, &pending.request)),
+        back,
     };
     let status = rejected.as_ref().map_or(StatusCode::OK, |rejected| rejected.status);
     let mut response = render(status, &page, &Policy { form_action: form_action.as_deref(), ..PLAIN });
@@ -180,6 +202,7 @@ async fn try_sign_in(
     // Reading the request anew checks that it has not expired and that its client is still there.
     let pending = match form.request.as_str() {
         "" => None,
+        request if device::sealed(request).is_some() => None,
         sealed => match authorize::resume(engine, sealed, browser).await? {
             Next::Login(pending) => Some(pending),
             next => return Ok(go(next)),
@@ -187,7 +210,7 @@ async fn try_sign_in(
     };
     let LoginForm { identifier, password, request, .. } = form;
     let shown = identifier.clone();
-    let outcome = if source_is_patient(public, device.origin) {
+    let outcome = if public.sign_in_limit.allows(device.origin) {
         engine.sign_in(Credentials { identifier, password }, browser, device).await?
     } else {
         telemetry::sign_in("throttled");
@@ -195,11 +218,12 @@ async fn try_sign_in(
     };
     let rejected = match outcome {
         SignIn::Done(new) => {
-            let mut response = see_other(&if request.is_empty() {
-                "/login".to_owned()
-            } else {
-                format!("/consent?request={request}")
-            });
+            let onwards = match device::sealed(&request) {
+                Some(sealed) => device::after_sign_in(engine, sealed, browser, &new)?,
+                None if request.is_empty() => "/login".to_owned(),
+                None => format!("/consent?request={request}"),
+            };
+            let mut response = see_other(&onwards);
             cookies::signed_in(response.headers_mut(), &new, engine.policy.session_absolute_lifetime);
             return Ok(response);
         }
@@ -216,30 +240,21 @@ async fn try_sign_in(
             retry_after: Some(seconds),
         },
     };
-    Ok(show_login(engine, browser, pending.as_deref(), Some(rejected))?)
+    let reason = match pending.as_deref() {
+        Some(pending) => Reason::Application(pending),
+        None if request.is_empty() => Reason::Itself,
+        None => Reason::Device(&request),
+    };
+    Ok(show_login(engine, browser, reason, Some(rejected))?)
 }
 
-fn duration_in_words(seconds: i64) -> String {
+pub(super) fn duration_in_words(seconds: i64) -> String {
     match seconds {
         ..=1 => "a second".to_owned(),
         2..=90 => format!("{seconds} seconds"),
         91..=5400 => format!("{} minutes", (seconds + 59) / 60),
         _ => format!("{} hours", (seconds + 3599) / 3600),
     }
-}
-
-/// Whether this source may try once more. IPv6 counts by /64, since one household or attacker has all of it.
-fn source_is_patient(public: &Public, origin: &Origin) -> bool {
-    let Some(ip) = origin.ip else { return true };
-    let source = match ip {
-        IpAddr::V4(_) => ip,
-        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into()),
-    };
-    // Sources that have been quiet for a minute are as good as unknown ones.
-    if public.sign_in_limit.len() > MOST_SOURCES {
-        public.sign_in_limit.retain_recent();
-    }
-    public.sign_in_limit.check_key(&source).is_ok()
 }
 
 /// The consent page, and the stop where every sign-in passes by.
@@ -312,7 +327,7 @@ pub(in crate::http) async fn consent(
     }
 }
 
-fn client_view(client: &Client) -> ClientView {
+pub(super) fn client_view(client: &Client) -> ClientView {
     let m = &client.metadata;
     ClientView {
         name: m.client_name.clone(),
@@ -323,7 +338,7 @@ fn client_view(client: &Client) -> ClientView {
     }
 }
 
-fn scope_view(token: &str) -> ScopeView {
+pub(super) fn scope_view(token: &str) -> ScopeView {
     let (title, detail) = match token {
         "profile" => ("See your profile", "Your name, picture, birthday, language and what else is in your profile."),
         "email" => ("See your e-mail address", "The address, and whether it was verified."),

@@ -101,6 +101,48 @@ pub struct Consent {
     pub request: String,
 }
 
+/// Where a person enters the code that a device shows, `GET /device`. Its form posts `csrf_token` and `user_code` to `/device`.
+#[derive(Template)]
+#[template(path = "device.html")]
+pub struct Device {
+    /// What stands in the field; the person submits it, never the page.
+    pub user_code: String,
+    /// Why the last code led nowhere.
+    pub error: Option<String>,
+    /// CSRF token, sent back as `csrf_token`.
+    pub csrf: String,
+}
+
+/// Who asks for what by a device. Its form posts `csrf_token`, `request` and `decision` (`allow` or `deny`) to `/device`.
+#[derive(Template)]
+#[template(path = "device_confirm.html")]
+pub struct DeviceConfirm {
+    /// The application on the device.
+    pub client: ClientView,
+    /// Who is signed in.
+    pub username: String,
+    /// What it asks for.
+    pub scopes: Vec<ScopeView>,
+    /// The code, to be compared with what the device shows.
+    pub user_code: String,
+    /// Whether the device loses its access when the person signs out in this browser.
+    pub ends_with_session: bool,
+    /// CSRF token, sent back as `csrf_token`.
+    pub csrf: String,
+    /// The sealed code, sent back as `request`.
+    pub request: String,
+}
+
+/// The end of a device's request in the browser.
+#[derive(Template)]
+#[template(path = "device_done.html")]
+pub struct DeviceDone {
+    /// The application on the device.
+    pub client_name: String,
+    /// What was decided.
+    pub allowed: bool,
+}
+
 /// A page that ends a request that cannot go on.
 #[derive(Template)]
 #[template(path = "error.html")]

@@ -104,12 +104,13 @@ fn judge_grants(metadata: &ClientMetadata, problems: &mut Problems) {
     let grants = &metadata.grant_types;
     let distinct: HashSet<&GrantType> = grants.iter().collect();
     problems.require(distinct.len() == grants.len(), "grant_types", "names the same grant twice; remove the second");
-    // RFC 6749 §4.4.3: client credentials yield no refresh token, so it only ever comes from a code.
+    // RFC 6749 §4.4.3: client credentials yield no refresh token, so it only ever comes from what a person allowed.
+    let has_people = [GrantType::AuthorizationCode, GrantType::DeviceCode].iter().any(|grant| grants.contains(grant));
     problems.require(
-        !grants.contains(&GrantType::RefreshToken) || grants.contains(&GrantType::AuthorizationCode),
+        !grants.contains(&GrantType::RefreshToken) || has_people,
         "grant_types",
-        "holds refresh_token without authorization_code, which is where refresh tokens come from; \
-         add authorization_code or remove refresh_token",
+        "holds refresh_token without authorization_code or the device code grant, which is where refresh tokens come from; \
+         add one of them or remove refresh_token",
     );
 }
 
@@ -248,9 +249,11 @@ mod tests {
     #[test]
     fn usual_clients_have_no_problems() {
         let spa = ClientMetadata { token_endpoint_auth_method: ClientAuthMethod::None, ..web() };
+        let grant_types = vec![GrantType::DeviceCode, GrantType::RefreshToken];
+        let television = ClientMetadata { grant_types, redirect_uris: Vec::new(), ..spa.clone() };
         let lenient = ClientMetadata { require_pkce: false, ..web() };
         let admin = ClientMetadata { scope: Scope::parse("keystead:admin demo:read").unwrap(), ..service() };
-        for metadata in [service(), web(), spa, lenient, admin] {
+        for metadata in [service(), web(), spa, television, lenient, admin] {
             assert_eq!(judge(&metadata), []);
         }
     }

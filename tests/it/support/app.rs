@@ -9,7 +9,7 @@ use axum::extract::ConnectInfo;
 use axum::http::{Request, header};
 use keystead::crypto::{HashParams, KeyEncryptionKeys, PasswordPool, Random};
 use keystead::domain::{Clock, RefreshPolicy, SecretBytes, Timestamp};
-use keystead::flows::{Engine, FetchedKeys, Policy, SharedEngine, Snapshots, VerifiedTokens};
+use keystead::flows::{Engine, FetchedKeys, Guesses, Policy, SharedEngine, Snapshots, VerifiedTokens};
 use keystead::http::{HttpOptions, Site, admin_site, public_site};
 use keystead::outbound::Outbound;
 use keystead::{jobs, telemetry};
@@ -41,6 +41,7 @@ fn policy() -> Policy {
         access_token_lifetime: Span::minutes(10),
         id_token_lifetime: Span::hours(1),
         authorization_code_lifetime: Span::seconds(60),
+        device_code_lifetime: Span::minutes(10),
         refresh: RefreshPolicy {
             absolute_lifetime: Span::days(365),
             idle_lifetime: Span::days(30),
@@ -71,6 +72,7 @@ fn cold_engine(database_url: &str, clock: Clock, encryption_keys: KeyEncryptionK
         outbound: Outbound::new(true),
         fetched_keys: FetchedKeys::default(),
         logout_noted: Notify::new(),
+        user_code_guesses: Guesses::default(),
         policy,
     })
 }

@@ -4,6 +4,7 @@ mod admin_api;
 mod app;
 mod browser;
 pub mod database;
+pub mod device;
 mod dpop;
 mod fixtures;
 mod gallery;

@@ -1,0 +1,34 @@
+//! How often a source may do something, counted in the memory of this process.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use governor::{DefaultKeyedRateLimiter, Quota};
+
+use crate::domain::Origin;
+
+/// Sources that are remembered before the quiet ones are forgotten.
+const MOST_SOURCES: usize = 100_000;
+
+/// So many of something in a minute for each source.
+#[derive(Clone)]
+pub(super) struct SourceLimit(Arc<DefaultKeyedRateLimiter<IpAddr>>);
+
+impl SourceLimit {
+    /// So many in a minute.
+    pub(super) fn per_minute(most: u32) -> Self {
+        let most = NonZeroU32::new(most).unwrap_or(NonZeroU32::MIN);
+        Self(Arc::new(DefaultKeyedRateLimiter::keyed(Quota::per_minute(most))))
+    }
+
+    /// Whether this source may once more.
+    pub(super) fn allows(&self, origin: &Origin) -> bool {
+        let Some(source) = origin.source() else { return true };
+        // Sources that have been quiet for a minute are as good as unknown ones.
+        if self.0.len() > MOST_SOURCES {
+            self.0.retain_recent();
+        }
+        self.0.check_key(&source).is_ok()
+    }
+}
