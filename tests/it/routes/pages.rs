@@ -77,6 +77,14 @@ async fn statuses_tell_programs_what_pages_tell_people() {
     from another site: 403
     answered before: 400
     signed in: 200
+    device: 200
+    device code wrong: 400
+    device confirmation: 200
+    device connected: 200
+    device: 200
+    device code wrong: 400
+    device confirmation: 200
+    device not connected: 200
     sign out?: 200
     logout refused: 400
     signed out: 200

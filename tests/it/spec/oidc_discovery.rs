@@ -22,6 +22,7 @@ async fn section_3_the_document_says_exactly_what_works() {
         "jwks_uri": "https://id.example/oauth2/jwks",
         "introspection_endpoint": "https://id.example/oauth2/introspect",
         "revocation_endpoint": "https://id.example/oauth2/revoke",
+        "device_authorization_endpoint": "https://id.example/oauth2/device_authorization",
         "end_session_endpoint": "https://id.example/oauth2/end_session",
         "backchannel_logout_supported": true,
         "backchannel_logout_session_supported": true,
@@ -30,7 +31,12 @@ async fn section_3_the_document_says_exactly_what_works() {
         "scopes_supported": ["openid", "profile", "email", "address", "phone", "offline_access", "api:read", "api:write"],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "grant_types_supported": [
+            "authorization_code",
+            "refresh_token",
+            "client_credentials",
+            "urn:ietf:params:oauth:grant-type:device_code",
+        ],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256", "ES256", "PS256", "EdDSA"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"],
@@ -84,7 +90,7 @@ async fn section_3_every_advertised_endpoint_is_there() {
     let endpoints =
         document.as_object().unwrap().iter().filter(|(name, _)| name.ends_with("_endpoint") || *name == "jwks_uri");
     let paths: Vec<&str> = endpoints.map(|(_, url)| url.as_str().unwrap().strip_prefix(ISSUER).unwrap()).collect();
-    assert_eq!(paths.len(), 7, "{paths:?}");
+    assert_eq!(paths.len(), 8, "{paths:?}");
     for path in paths {
         let request = Request::options(path).body(Body::empty()).unwrap();
         assert_ne!(app.send(request).await.status, 404, "{path}");

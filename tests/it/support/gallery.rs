@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::{Request, header};
 use time::Duration;
 
+use super::device::device_metadata;
 use super::{Answer, Browser, RelyingParty, TestApp};
 
 const PAT: &str = "pat@example.com";
@@ -16,6 +17,7 @@ pub async fn every_page(app: &TestApp) -> Pages {
     let rp = RelyingParty::web(app.web_client().await);
     let mut browser = Browser::default();
     let mut pages = sign_in_pages(app, &rp, &mut browser).await;
+    pages.extend(device_pages(app, &mut browser).await);
     pages.extend(logout_pages(app, &mut browser).await);
     pages.extend(error_pages(app, &rp).await);
     pages
@@ -48,6 +50,22 @@ async fn sign_in_pages(app: &TestApp, rp: &RelyingParty, browser: &mut Browser) 
         ("answered before", answered),
         ("signed in", signed_in),
     ]
+}
+
+async fn device_pages(app: &TestApp, browser: &mut Browser) -> Pages {
+    app.client("tv", device_metadata()).await;
+    let mut pages = Vec::new();
+    for (decision, name) in [("allow", "device connected"), ("deny", "device not connected")] {
+        let ask = [("client_id", "tv"), ("scope", "openid email")];
+        let codes = app.post("/oauth2/device_authorization", &ask).await.json();
+        let typed = [("user_code", codes["user_code"].as_str().unwrap())];
+        let field = browser.get(app, "/device").await;
+        let wrong = browser.submit(app, &field, "/device", &[("user_code", "x")]).await;
+        let confirm = browser.submit(app, &field, "/device", &typed).await;
+        let done = browser.submit(app, &confirm, "/device", &[("decision", decision)]).await;
+        pages.extend([("device", field), ("device code wrong", wrong), ("device confirmation", confirm), (name, done)]);
+    }
+    pages
 }
 
 async fn logout_pages(app: &TestApp, browser: &mut Browser) -> Pages {

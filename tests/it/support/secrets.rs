@@ -11,7 +11,8 @@ use super::page::hidden_fields;
 use super::param;
 
 /// Parameters and members whose values are secrets.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
+    "device_code",
     "password",
     "client_secret",
     "code",
