@@ -40,6 +40,9 @@ pub enum GrantType {
     /// RFC 8628 §3.4.
     #[serde(rename = "urn:ietf:params:oauth:grant-type:device_code")]
     DeviceCode,
+    /// RFC 8693 §2.1.
+    #[serde(rename = "urn:ietf:params:oauth:grant-type:token-exchange")]
+    TokenExchange,
 }
 
 /// OpenID Connect Registration `application_type`.
@@ -85,6 +88,7 @@ text_form!(GrantType {
     RefreshToken => "refresh_token",
     ClientCredentials => "client_credentials",
     DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
+    TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
 });
 text_form!(ApplicationType { Web => "web", Native => "native" });
 

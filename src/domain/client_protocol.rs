@@ -44,6 +44,15 @@ pub struct ClientProtocol {
     /// Whether a refresh gives a new refresh token.
     #[serde(skip_serializing_if = "RefreshTokenRotation::is_default")]
     pub refresh_token_rotation: RefreshTokenRotation,
+    /// The resource servers, by their audience, for which it may exchange tokens (RFC 8693).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub token_exchange_audiences: Vec<String>,
+    /// Whether it may get tokens in which it speaks as the subject.
+    #[serde(skip_serializing_if = "is_false")]
+    pub token_exchange_impersonation: bool,
+    /// Whether it may get tokens in which it acts for the subject.
+    #[serde(skip_serializing_if = "is_false")]
+    pub token_exchange_delegation: bool,
 }
 
 /// What a refresh does to the refresh token.

@@ -7,6 +7,7 @@ mod client;
 mod client_protocol;
 mod clock;
 mod device;
+mod exchange;
 mod grant;
 mod ids;
 mod key;
@@ -24,6 +25,7 @@ pub use client::{
 pub use client_protocol::{ClientProtocol, RefreshTokenRotation};
 pub use clock::{Clock, Timestamp};
 pub use device::{DeviceDecision, DevicePoll, DeviceRequest};
+pub use exchange::Ancestor;
 pub use grant::{Grant, GrantDetails, GrantEnd, Position};
 pub use ids::{ClientId, GrantId, KeyThumbprint, Kid, RequestId, ResourceServerId, SecretId, SessionId, UserId};
 pub use key::{KeyAlgorithm, KeyRecord, KeyState, SigningAlgorithm};

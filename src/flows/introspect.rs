@@ -130,6 +130,7 @@ async fn standing(engine: &Engine, token: &VerifiedToken, with_person: bool) -> 
         client_id: token.client_id.as_ref().to_owned(),
         grant: grant_of(&token.jti),
         issued_at: Timestamp::from_unix_timestamp(token.issued_at).unwrap_or(Timestamp::UNIX_EPOCH),
+        ancestors: token.ancestors.to_vec(),
         with_person,
         now: engine.clock.now(),
     };

@@ -85,7 +85,15 @@ impl Mint<'_> {
         };
         let (expires_in, scope) = (lifetime.whole_seconds(), self.scope.clone());
         let token_type = TokenType::of(self.key);
-        Ok(TokenResponse { access_token, token_type, expires_in, scope, refresh_token, id_token })
+        Ok(TokenResponse {
+            access_token,
+            token_type,
+            expires_in,
+            scope,
+            refresh_token,
+            id_token,
+            issued_token_type: None,
+        })
     }
 
     fn access_token_lifetime(&self, engine: &Engine) -> Duration {
@@ -114,6 +122,8 @@ impl Mint<'_> {
             amr: authentication.map(|a| a.amr.clone()).unwrap_or_default(),
             sid: self.grant.map(|grant| grant.details.session_id.to_string()),
             cnf: self.key.map(|jkt| Confirmation { jkt }),
+            act: None,
+            exchanged_from: Vec::new(),
         };
         let key = signing_key(keyring, self.audience.algorithm, self.now)?;
         Ok(crypto::sign(key, ACCESS_TOKEN_TYPE, &claims)?)

@@ -21,6 +21,7 @@ pub mod revoke;
 pub mod sign_in;
 pub mod snapshot;
 pub mod token;
+mod token_exchange;
 pub mod userinfo;
 mod verified;
 

@@ -54,6 +54,12 @@ pub async fn exchange(
         PresentedGrant::RefreshToken { refresh_token } => Box::pin(exchange.refresh(refresh_token)).await?,
         PresentedGrant::ClientCredentials => exchange.client_credentials()?,
         PresentedGrant::DeviceCode { device_code } => Box::pin(exchange.redeem_device_code(device_code)).await?,
+        PresentedGrant::TokenExchange(presented) => {
+            // It mints by itself: what it gives has no grant of its own, but what the presented token has.
+            let response = Box::pin(exchange.exchange_token(presented)).await?;
+            telemetry::token_issued(grant_type.as_str());
+            return Ok(response);
+        }
     };
     // 5. Mint.
     let Target { scope, audience } = target;
@@ -140,7 +146,7 @@ impl Exchange<'_> {
         self.aim(scope, &resources)
     }
 
-    fn aim(&self, scope: Scope, resources: &[String]) -> Result<Target, FlowError> {
+    pub(super) fn aim(&self, scope: Scope, resources: &[String]) -> Result<Target, FlowError> {
         let audience = audience(self.engine, &scope, resources)?;
         if scope.is_empty() {
             let sentence = "The scope is empty, or nothing of it is left that this client is registered for.";

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use quick_cache::sync::Cache;
 
 use crate::crypto::{self, Expiry, Keyring};
-use crate::domain::{KeyThumbprint, Kid, Scope, Timestamp};
+use crate::domain::{Ancestor, KeyThumbprint, Kid, Scope, Timestamp};
 use crate::protocol::claims::{ACCESS_TOKEN_TYPE, AccessTokenClaims};
 use crate::protocol::introspection::Answer;
 
@@ -38,6 +38,8 @@ pub struct VerifiedToken {
     pub scope: Scope,
     /// The key that it is bound to.
     pub key: Option<Box<KeyThumbprint>>,
+    /// From which tokens it was exchanged.
+    pub ancestors: Box<[Ancestor]>,
     /// The answer to introspection while it is live (RFC 7662 §2.2), as JSON.
     pub live_answer: Box<str>,
 }
@@ -55,6 +57,7 @@ impl VerifiedToken {
             audience: claims.aud.into(),
             scope: claims.scope,
             key: claims.cnf.map(|cnf| Box::new(cnf.jkt)),
+            ancestors: claims.exchanged_from.into(),
             live_answer,
         })
     }

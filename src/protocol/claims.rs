@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::domain::{GrantId, KeyThumbprint, Scope, Timestamp, User};
+use crate::domain::{Ancestor, GrantId, KeyThumbprint, Scope, Timestamp, User};
+
+use super::token_exchange::Act;
 
 /// JOSE `typ` of access tokens (RFC 9068 §2.1).
 pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
@@ -44,6 +46,12 @@ pub struct AccessTokenClaims {
     /// The key without which it is of no use; none: whoever bears it may use it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
+    /// Who acts on behalf of `sub` (RFC 8693 §4.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Act>,
+    /// The tokens from which it was exchanged, the latest first: it is good only as long as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exchanged_from: Vec<Ancestor>,
 }
 
 /// What a token is bound to (RFC 7800 §3.1).

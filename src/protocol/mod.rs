@@ -23,3 +23,4 @@ pub mod registration;
 pub mod sender;
 pub mod sign_in;
 pub mod token;
+pub mod token_exchange;

@@ -6,6 +6,7 @@ use super::authorize::resources;
 use super::claims::TokenType;
 use super::error::{ErrorCode, OAuthError};
 use super::params::Params;
+use super::token_exchange::{self, PresentedTokens};
 
 /// A token request, read once.
 pub struct TokenRequest {
@@ -40,6 +41,8 @@ pub enum PresentedGrant {
         /// The code of the device.
         device_code: Secret,
     },
+    /// RFC 8693 §2.1.
+    TokenExchange(PresentedTokens),
 }
 
 impl PresentedGrant {
@@ -51,6 +54,7 @@ impl PresentedGrant {
             Self::RefreshToken { .. } => GrantType::RefreshToken,
             Self::ClientCredentials => GrantType::ClientCredentials,
             Self::DeviceCode { .. } => GrantType::DeviceCode,
+            Self::TokenExchange(_) => GrantType::TokenExchange,
         }
     }
 }
@@ -75,6 +79,7 @@ pub fn parse(params: &Params) -> Result<TokenRequest, OAuthError> {
         Some(GrantType::DeviceCode) => {
             PresentedGrant::DeviceCode { device_code: secret(params.required("device_code")?) }
         }
+        Some(GrantType::TokenExchange) => PresentedGrant::TokenExchange(token_exchange::parse(params)?),
         None => {
             let known: Vec<&str> = GrantType::ALL.iter().map(|grant| grant.as_str()).collect();
             let sentence = format!("grant_type must be one of: {}.", known.join(", "));
@@ -98,6 +103,8 @@ pub struct TokenResponse {
     pub refresh_token: Option<(String, i64)>,
     /// The ID token, where `openid` was granted.
     pub id_token: Option<String>,
+    /// What kind of token was issued, where one was exchanged (RFC 8693 §2.2.1).
+    pub issued_token_type: Option<&'static str>,
 }
 
 impl TokenResponse {
@@ -116,6 +123,9 @@ impl TokenResponse {
         }
         if self.id_token.is_some() {
             push(&[r#","id_token":""#, id_token, "\""]);
+        }
+        if let Some(issued) = self.issued_token_type {
+            push(&[r#","issued_token_type":""#, issued, "\""]);
         }
         push(&["}"]);
         json
@@ -137,6 +147,7 @@ mod tests {
             scope: Scope::parse("read:'x' !#[]~").unwrap(),
             refresh_token: None,
             id_token: None,
+            issued_token_type: None,
         };
         let read = |response: &TokenResponse| serde_json::from_str::<Value>(&response.to_json()).unwrap();
         let mut expected =
@@ -146,6 +157,8 @@ mod tests {
         expected["token_type"] = json!("DPoP");
         response.refresh_token = Some(("ksr_x".into(), 7));
         response.id_token = Some("d.e.f".into());
+        response.issued_token_type = Some("urn:x");
+        expected["issued_token_type"] = json!("urn:x");
         expected["refresh_token"] = json!("ksr_x");
         expected["refresh_token_expires_in"] = json!(7);
         expected["id_token"] = json!("d.e.f");

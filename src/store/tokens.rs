@@ -8,7 +8,7 @@ use sqlx::PgExecutor;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use crate::domain::{GrantId, Profile, Timestamp, User, UserId, UserState};
+use crate::domain::{Ancestor, GrantId, Profile, Timestamp, User, UserId, UserState};
 
 use super::StoreError;
 use super::kept::Kept;
@@ -24,10 +24,19 @@ pub struct TokenQuestion {
     pub grant: Option<GrantId>,
     /// Its `iat`.
     pub issued_at: Timestamp,
+    /// The tokens from which it was exchanged, the latest first (RFC 8693).
+    pub ancestors: Vec<Ancestor>,
     /// Whether the person's claims are wanted as well.
     pub with_person: bool,
     /// The time.
     pub now: Timestamp,
+}
+
+impl TokenQuestion {
+    /// Its `jti` and those of its ancestors: whatever ends one of them ends it.
+    fn jtis(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.jti.as_str()).chain(self.ancestors.iter().map(|ancestor| ancestor.jti.as_str()))
+    }
 }
 
 /// What the database says about an access token.
@@ -127,9 +136,13 @@ impl<'a> Wanted<'a> {
                 Some(grant) => grants.push(grant.0),
                 None => clients.push(question.client_id.as_str()),
             }
+            if !question.ancestors.is_empty() {
+                clients.push(question.client_id.as_str());
+                clients.extend(question.ancestors.iter().map(|ancestor| ancestor.client_id.as_str()));
+            }
             people.extend(question.grant.filter(|_| question.with_person).map(|grant| grant.0));
         }
-        let jtis = questions.iter().map(|q| q.jti.as_str()).collect();
+        let jtis = questions.iter().flat_map(TokenQuestion::jtis).collect();
         Self { grants: once(grants), clients: once(clients), jtis: once(jtis), people: once(people) }
     }
 }
@@ -177,13 +190,18 @@ impl From<Vec<FactRow>> for Facts {
 
 impl Facts {
     fn judge(&self, question: &TokenQuestion) -> TokenStanding {
+        let is_enabled = |client: &String| self.clients.get(client).is_some_and(|since| *since <= question.issued_at);
+        // The grant, or the client's own authority, is that of the first token; whoever exchanged since then must be enabled too.
+        let first = question.ancestors.last().map_or(&question.client_id, |ancestor| &ancestor.client_id);
         let holds = match question.grant {
-            Some(grant) => self.grants.get(&grant.0) == Some(&question.client_id),
-            None => self.clients.get(&question.client_id).is_some_and(|since| *since <= question.issued_at),
+            Some(grant) => self.grants.get(&grant.0) == Some(first),
+            None => is_enabled(first),
         };
+        let later = std::iter::once(&question.client_id).chain(question.ancestors.iter().map(|a| &a.client_id));
+        let holds = holds && later.take(question.ancestors.len()).all(is_enabled);
         let asked = question.grant.filter(|_| question.with_person);
         let person = asked.and_then(|grant| self.people.get(&grant.0)).cloned().map(User::from);
-        TokenStanding { is_live: holds && !self.revoked.contains(&question.jti), person }
+        TokenStanding { is_live: holds && !question.jtis().any(|jti| self.revoked.contains(jti)), person }
     }
 }
 

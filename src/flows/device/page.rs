@@ -282,6 +282,8 @@ fn details(request: &DeviceRequest, session: &Session) -> GrantDetails {
         nonce: None,
         redirect_uri: RedirectUri::from_registered(String::new()),
         code_challenge: None,
+        // The key of the device's first token request becomes that of its tokens.
+        dpop_jkt: None,
         code_expires_at: request.expires_at,
         expires_at: request.expires_at,
     }

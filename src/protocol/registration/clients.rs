@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::sender;
 use super::texts::Problems;
+use super::token_exchange;
 use crate::domain::{
     ApplicationType, ClientAuthMethod, ClientMetadata, GrantType, MetadataProblem, RedirectUri, SCOPE_ADMIN,
     SCOPE_ADMIN_READ, Scope,
@@ -24,6 +25,7 @@ pub fn judge(metadata: &ClientMetadata) -> Vec<MetadataProblem> {
     judge_keys(metadata, &mut problems);
     judge_logout(metadata, &mut problems);
     judge_admin_scope(metadata, &mut problems);
+    token_exchange::judge(metadata, &mut problems);
     judge_lifetimes(metadata, &mut problems);
     sender::judge(metadata, &mut problems);
     problems.into_vec()

@@ -8,6 +8,7 @@ mod clients;
 mod resource_servers;
 mod sender;
 mod texts;
+mod token_exchange;
 
 pub use accounts::{AccountDraft, judge_account, judge_password};
 pub use clients::{judge, judge_scope, redirect_uris};

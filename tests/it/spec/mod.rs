@@ -9,6 +9,7 @@ mod rfc7009;
 mod rfc7523;
 mod rfc7662;
 mod rfc8628;
+mod rfc8693;
 mod rfc8707;
 mod rfc9068;
 mod rfc9449;

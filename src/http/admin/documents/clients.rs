@@ -129,6 +129,15 @@ pub struct ClientDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schemas::RefreshTokenRotationName>)]
     pub refresh_token_rotation: Option<RefreshTokenRotation>,
+    /// The resource servers, by their audience, for which it may exchange tokens (RFC 8693); at least one with that grant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_exchange_audiences: Option<Vec<String>>,
+    /// Whether it may get tokens in which it speaks as the subject of the token that it presents. False when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_exchange_impersonation: Option<bool>,
+    /// Whether it may get tokens in which it acts for the subject, and is named as the actor. False when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_exchange_delegation: Option<bool>,
     /// Switched off: it can do nothing, and its tokens are dead for good. False when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disabled: Option<bool>,
@@ -227,6 +236,9 @@ impl ClientDocument {
             introspection_signed_response_alg: m.protocol.introspection_signed_response_alg,
             dpop_bound_access_tokens: Some(m.protocol.dpop_bound_access_tokens),
             refresh_token_rotation: Some(m.protocol.refresh_token_rotation),
+            token_exchange_audiences: Some(m.protocol.token_exchange_audiences).filter(|named| !named.is_empty()),
+            token_exchange_impersonation: m.protocol.token_exchange_impersonation.then_some(true),
+            token_exchange_delegation: m.protocol.token_exchange_delegation.then_some(true),
             disabled: Some(draft.disabled),
         }
     }
@@ -296,6 +308,9 @@ impl ClientDocument {
                 introspection_signed_response_alg: self.introspection_signed_response_alg,
                 dpop_bound_access_tokens: self.dpop_bound_access_tokens.unwrap_or(false),
                 refresh_token_rotation: self.refresh_token_rotation.unwrap_or_default(),
+                token_exchange_audiences: self.token_exchange_audiences.unwrap_or_default(),
+                token_exchange_impersonation: self.token_exchange_impersonation.unwrap_or_default(),
+                token_exchange_delegation: self.token_exchange_delegation.unwrap_or_default(),
             },
         };
         Ok(ClientDraft { metadata, disabled: self.disabled.unwrap_or(false) })
