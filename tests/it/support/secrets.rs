@@ -11,7 +11,9 @@ use super::page::hidden_fields;
 use super::param;
 
 /// Parameters and members whose values are secrets.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 15] = [
+    "subject_token",
+    "actor_token",
     "device_code",
     "password",
     "client_secret",
