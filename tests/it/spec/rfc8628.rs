@@ -7,7 +7,7 @@ use keystead::jobs;
 use time::Duration as Span;
 
 use crate::support::device::{DEVICE_CODE, Television, device_metadata};
-use crate::support::{Browser, Operator, Tokens, at_once, form, send, web_metadata};
+use crate::support::{Browser, Operator, ProofKey, Tokens, at_once, form, send, web_metadata};
 
 #[tokio::test]
 async fn section_3_2_a_device_gets_two_codes_and_says_where_to_enter_one() {
@@ -319,4 +319,22 @@ async fn a_user_code_outlives_a_rotation_of_the_mac_key() {
     tv.app.wait(Span::minutes(6));
     tv.decide(&codes, "allow").await;
     assert_eq!(tv.poll(&codes).await.status, 200);
+}
+
+#[tokio::test]
+async fn security_34_a_device_that_proves_a_key_gets_tokens_that_are_bound_to_it() {
+    let mut tv = Television::start().await;
+    let codes = tv.codes("openid email offline_access").await;
+    tv.decide(&codes, "allow").await;
+    let (key, other) = (ProofKey::generate(), ProofKey::generate());
+    let poll = [("grant_type", DEVICE_CODE), ("device_code", codes.device())];
+    let answer = tv.rp.token_with(&tv.app, &[&key.proof(&tv.app)], &poll).await;
+    let tokens = Tokens::of(&answer);
+    assert_eq!(tokens.text("token_type"), "DPoP");
+    assert_eq!(tokens.claims("access_token")["cnf"]["jkt"], key.jkt());
+    assert!(!tv.works(&tokens).await, "it is no bearer token");
+    let refresh = [("grant_type", "refresh_token"), ("refresh_token", tokens.refresh())];
+    let stolen = tv.rp.token_with(&tv.app, &[&other.proof(&tv.app)], &refresh).await;
+    assert_eq!(stolen.status, 400, "{}", stolen.body);
+    assert_eq!(tv.rp.token_with(&tv.app, &[&key.proof(&tv.app)], &refresh).await.status, 200);
 }

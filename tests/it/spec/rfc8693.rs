@@ -4,7 +4,9 @@ use keystead::domain::{ClientMetadata, GrantType, Scope, SigningAlgorithm};
 use serde_json::{Value, json};
 use time::Duration as Span;
 
-use crate::support::{Answer, ClientFixture, Es256, Operator, Scene, TestApp, Tokens, jwt_part};
+use crate::support::{
+    Answer, ClientFixture, Es256, Operator, ProofKey, RelyingParty, Scene, TestApp, Tokens, jwt_part,
+};
 
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
@@ -197,6 +199,19 @@ async fn security_45_a_token_that_is_bound_to_a_key_is_not_washed() {
     let answer = exchange.exchange(&token, &[]).await;
     assert_eq!(answer.error(), "invalid_request");
     assert!(answer.body.contains("cnf"), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn a_client_that_proves_a_key_gets_a_token_that_is_bound_to_it() {
+    let mut exchange = Exchange::start().await;
+    let subject = exchange.scene.tokens().await;
+    let (key, gateway) = (ProofKey::generate(), RelyingParty::web(exchange.gateway.clone()));
+    let params = [("grant_type", EXCHANGE), ("subject_token", subject.access()), ("subject_token_type", ACCESS_TOKEN)];
+    let answer = gateway.token_with(exchange.app(), &[&key.proof(exchange.app())], &params).await;
+    let tokens = Tokens::of(&answer);
+    assert_eq!(tokens.text("token_type"), "DPoP");
+    assert_eq!(tokens.claims("access_token")["cnf"]["jkt"], key.jkt());
+    assert_eq!(exchange.exchange(tokens.access(), &[]).await.error(), "invalid_request", "and stays so");
 }
 
 #[tokio::test]
