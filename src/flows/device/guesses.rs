@@ -114,31 +114,31 @@ mod tests {
     use super::*;
     use crate::domain::Clock;
 
-    fn source(last: u8) -> Option<IpAddr> {
-        Some(IpAddr::from([192, 0, 2, last]))
+    fn source(last: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, last])
     }
 
     #[test]
     fn security_44_after_20_wrong_codes_a_source_waits_and_others_do_not() {
         let (guesses, now) = (Guesses::default(), Clock::System.now());
         for _ in 0..20 {
-            assert_eq!(guesses.count(source(1), true, now), Verdict::Look);
+            assert_eq!(guesses.count(Some(source(1)), true, now), Verdict::Look);
         }
-        assert_eq!(guesses.count(source(1), true, now), Verdict::Wait { seconds: 601 });
-        assert_eq!(guesses.count(source(1), false, now), Verdict::Wait { seconds: 601 });
-        assert_eq!(guesses.count(source(2), false, now), Verdict::Look);
-        assert_eq!(guesses.count(source(1), true, now + WHILE), Verdict::Look, "it is not for ever");
+        assert_eq!(guesses.count(Some(source(1)), true, now), Verdict::Wait { seconds: 601 });
+        assert_eq!(guesses.count(Some(source(1)), false, now), Verdict::Wait { seconds: 601 });
+        assert_eq!(guesses.count(Some(source(2)), false, now), Verdict::Look);
+        assert_eq!(guesses.count(Some(source(1)), true, now + WHILE), Verdict::Look, "it is not for ever");
     }
 
     #[test]
     fn a_right_code_and_a_while_ago_do_not_count() {
         let (guesses, now) = (Guesses::default(), Clock::System.now());
         for _ in 0..100 {
-            assert_eq!(guesses.count(source(1), false, now), Verdict::Look);
-            guesses.take_back(source(1), false);
+            assert_eq!(guesses.count(Some(source(1)), false, now), Verdict::Look);
+            guesses.take_back(Some(source(1)), false);
         }
         for minutes in 0..100 {
-            assert_eq!(guesses.count(source(1), false, now + Duration::minutes(minutes)), Verdict::Look);
+            assert_eq!(guesses.count(Some(source(1)), false, now + Duration::minutes(minutes)), Verdict::Look);
         }
     }
 

@@ -96,8 +96,8 @@ impl Exchange<'_> {
         let client_id: &ClientId = self.client.id();
         let sha256 = crypto::sha256(device_code.expose().as_bytes());
         let pool = self.engine.store.pool();
-        let poll = store::device_authorizations::poll(pool, &sha256, client_id, self.now).await?;
-        let id = device::judge_poll(poll, self.now)?;
+        let found = store::device_authorizations::poll(pool, &sha256, client_id, self.now).await?;
+        let id = device::judge_poll(found, self.now)?;
         let grant = self.engine.store.grant(id, self.now).await?.ok_or_else(gone)?;
         device::judge_grant(&grant, client_id, self.now)?;
         let target = self.target(&grant, None)?;
