@@ -120,18 +120,21 @@ async fn security_53_nothing_never_matches() {
 async fn security_53_an_unknown_account_costs_as_much_as_a_known_one() {
     let pool = pool_of(HashParams { memory_kib: 4096, iterations: 2, parallelism: 1 }, 1, 8);
     let phc = pool.hash(secret("password")).await.unwrap();
-    let (mut known, mut unknown) = (Vec::new(), Vec::new());
-    for _ in 0..11 {
+    // The quickest of each: what else the machine does only ever adds, so on a busy one it takes more of them.
+    let (mut known, mut unknown) = (Duration::MAX, Duration::MAX);
+    let is_equal = |known: Duration, unknown: Duration| known < unknown * 2 && unknown < known * 2;
+    for round in 0..300 {
         let begin = Instant::now();
         pool.verify(secret("guess"), phc.clone()).await.unwrap();
-        known.push(begin.elapsed());
+        known = known.min(begin.elapsed());
         let begin = Instant::now();
         pool.verify_nothing(secret("guess")).await.unwrap();
-        unknown.push(begin.elapsed());
+        unknown = unknown.min(begin.elapsed());
+        if round > 10 && is_equal(known, unknown) {
+            break;
+        }
     }
-    // The quickest of each: what else the machine does only ever adds.
-    let (known, unknown) = (known.iter().min().unwrap(), unknown.iter().min().unwrap());
-    assert!(*known < *unknown * 2 && *unknown < *known * 2, "{known:?} and {unknown:?}");
+    assert!(is_equal(known, unknown), "{known:?} and {unknown:?}");
 }
 
 #[tokio::test]
