@@ -197,7 +197,7 @@ async fn security_73_a_client_uses_only_the_grants_that_it_is_registered_for() {
         (&once, "client_credentials", ("scope", "api:read"), "unauthorized_client"),
         (&once, "password", ("username", PAT), "unsupported_grant_type"),
         (&once, "implicit", ("scope", "openid"), "unsupported_grant_type"),
-        (&once, "urn:ietf:params:oauth:grant-type:device_code", ("device_code", "x"), "unsupported_grant_type"),
+        (&once, "urn:ietf:params:oauth:grant-type:device_code", ("device_code", "x"), "unauthorized_client"),
         (&once, "urn:ietf:params:oauth:grant-type:jwt-bearer", ("assertion", "x"), "unsupported_grant_type"),
     ] {
         let answer = rp.token(&app, &[("grant_type", grant), more]).await;
