@@ -68,6 +68,7 @@ pub fn public_site(engine: SharedEngine, options: &HttpOptions) -> Site {
         ("/.well-known/openid-configuration", get(discovery::configuration)),
         ("/.well-known/oauth-authorization-server", get(discovery::configuration)),
         ("/oauth2/jwks", get(discovery::jwks)),
+        ("/oauth2/par", post(oauth::pushed_authorization_request)),
         ("/oauth2/token", post(oauth::token)),
         ("/oauth2/device_authorization", post(oauth::device_authorization)),
         ("/oauth2/introspect", post(oauth::introspect)),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::{ClientAuthMethod, GrantType, Scope, SigningAlgorithm};
+use crate::domain::{ClientAuthMethod, GrantType, ResponseMode, Scope, SigningAlgorithm};
 
 use super::audience::STANDARD_SCOPES;
 use super::claims::CLAIMS;
@@ -22,11 +22,14 @@ pub fn document(issuer: &str, api_scopes: &Scope) -> Value {
         [SigningAlgorithm::Rs256, SigningAlgorithm::Es256, SigningAlgorithm::Ps256, SigningAlgorithm::EdDsa]
             .map(SigningAlgorithm::as_str)
             .to_vec();
+    let response_modes: Vec<&str> =
+        ResponseMode::ALL.iter().map(|mode| mode.as_str()).chain([ResponseMode::JWT]).collect();
     let scopes: Vec<&str> =
         STANDARD_SCOPES.into_iter().chain(api_scopes.tokens().filter(|t| !t.starts_with("keystead:"))).collect();
     json!({
         "issuer": issuer,
         "authorization_endpoint": endpoint("/oauth2/authorize"),
+        "pushed_authorization_request_endpoint": endpoint("/oauth2/par"),
         "token_endpoint": endpoint("/oauth2/token"),
         "userinfo_endpoint": endpoint("/oauth2/userinfo"),
         "jwks_uri": endpoint("/oauth2/jwks"),
@@ -40,7 +43,7 @@ pub fn document(issuer: &str, api_scopes: &Scope) -> Value {
         "frontchannel_logout_session_supported": true,
         "scopes_supported": scopes,
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
+        "response_modes_supported": response_modes,
         "grant_types_supported": GrantType::ALL.iter().map(|g| g.as_str()).collect::<Vec<_>>(),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": algorithms,
@@ -57,8 +60,12 @@ pub fn document(issuer: &str, api_scopes: &Scope) -> Value {
         "claim_types_supported": ["normal"],
         "claims_supported": CLAIMS,
         "claims_parameter_supported": false,
-        "request_parameter_supported": false,
+        "request_parameter_supported": true,
         "request_uri_parameter_supported": false,
+        "request_object_signing_alg_values_supported": algorithms,
+        "require_signed_request_object": false,
+        "require_pushed_authorization_requests": false,
+        "authorization_signing_alg_values_supported": algorithms,
         "acr_values_supported": [ACR_PASSWORD],
         "ui_locales_supported": ["en"],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
