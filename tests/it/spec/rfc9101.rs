@@ -4,7 +4,8 @@ use keystead::domain::{ClientMetadata, SigningAlgorithm};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, Browser, EMAIL, Es256, ISSUER, RelyingParty, Scene, Tokens, compact, param, web_metadata,
+    ASSERTION_TYPE, Answer, Browser, EMAIL, Es256, ISSUER, Publisher, RelyingParty, Scene, Tokens, compact, param,
+    web_metadata,
 };
 
 /// A scene whose application registered the public half of the key.
@@ -155,7 +156,60 @@ async fn section_4_only_the_registered_algorithm_counts_and_without_keys_nothing
     let object = key.request_object(&claims(&scene, json!({})));
     let refused = push(&scene, &object).await;
     assert_eq!(refused.error(), "invalid_request_object");
-    assert!(refused.body.contains("register jwks"), "{}", refused.body);
+    assert!(refused.body.contains("no jwks or jwks_uri is registered"), "{}", refused.body);
+}
+
+#[tokio::test]
+async fn section_6_2_keys_are_read_from_where_the_client_publishes_them() {
+    let (old, new) = (Es256::foreign("old"), Es256::foreign("new"));
+    let publisher = Publisher::of(old.jwks()).await;
+    let (scene, _) = signing(|metadata| {
+        metadata.protocol.jwks = None;
+        metadata.protocol.jwks_uri = Some(publisher.url("/jwks"));
+    })
+    .await;
+    let object = |key: &Es256| key.request_object(&claims(&scene, json!({})));
+    assert_eq!(push(&scene, &object(&old)).await.status, 201);
+    publisher.publish(new.jwks());
+    assert_eq!(push(&scene, &object(&new)).await.error(), "invalid_request_object", "asked for once a minute");
+    scene.app.wait(time::Duration::minutes(1));
+    assert_eq!(push(&scene, &object(&new)).await.status, 201, "an unknown kid makes us look again");
+    assert_eq!(push(&scene, &object(&old)).await.error(), "invalid_request_object");
+    let late = new.request_object(&claims(&scene, json!({ "exp": 1 })));
+    assert_eq!(push(&scene, &late).await.error(), "invalid_request_object");
+    assert_eq!(publisher.received().len(), 2);
+}
+
+#[tokio::test]
+async fn security_30_request_objects_and_client_assertions_cannot_take_each_others_place() {
+    let (scene, key) = signing(|metadata| {
+        metadata.token_endpoint_auth_method = keystead::domain::ClientAuthMethod::PrivateKeyJwt;
+    })
+    .await;
+    let object = key.request_object(&claims(&scene, json!({})));
+    let send = async |request: &str, assertion: &str| {
+        let params = [("request", request), ASSERTION_TYPE, ("client_assertion", assertion)];
+        scene.app.post("/oauth2/par", &params).await
+    };
+    assert_eq!(send(&object, &object).await.error(), "invalid_client");
+    let unnamed = key.sign(&json!({ "alg": "ES256", "kid": "client-key" }), &claims(&scene, json!({})));
+    assert_eq!(send(&object, &unnamed).await.error(), "invalid_client", "without sub it authenticates nobody");
+    let assertion = || key.assertion(&scene.app, "web");
+    assert_eq!(send(&assertion(), &assertion()).await.error(), "invalid_request_object");
+    let both = key.assertion_with(&scene.app, "web", claims(&scene, json!({})));
+    assert_eq!(send(&both, &assertion()).await.error(), "invalid_request_object", "its sub is the client");
+    assert_eq!(send(&object, &assertion()).await.status, 201);
+}
+
+#[tokio::test]
+async fn a_client_whose_platform_signs_for_it_cannot_sign_requests() {
+    let (scene, key) = signing(|metadata| {
+        metadata.protocol.client_assertion_issuer = Some("https://cluster.example".into());
+        metadata.protocol.client_assertion_subject = Some("system:serviceaccount:shop:web".into());
+    })
+    .await;
+    let object = key.request_object(&claims(&scene, json!({})));
+    assert_eq!(push(&scene, &object).await.error(), "invalid_request_object", "the key is the platform's");
 }
 
 #[tokio::test]
