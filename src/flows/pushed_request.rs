@@ -13,6 +13,7 @@ use crate::store::pushed_requests::{self, NewPushedRequest};
 
 use super::authorize::{Stop, still_registered};
 use super::client_auth::authenticate;
+use super::dpop::{self, Occasion};
 use super::{Engine, FlowError, InternalError, authorization_request};
 
 /// How long a browser may take to bring the request (RFC 9126 §2.2: 5 to 600 seconds). After that the sign-in pages have their own time.
@@ -21,10 +22,14 @@ const LIFETIME: Duration = Duration::seconds(90);
 /// Judges and keeps a request. Gives the answer as JSON.
 ///
 /// # Errors
-/// All that the authorization endpoint would say, and `invalid_client`.
+/// All that the authorization endpoint would say, and those of client authentication and of DPoP proofs.
 pub async fn push(engine: &Engine, credentials: &Credentials, params: &Params) -> Result<String, FlowError> {
     let client = authenticate(engine, credentials, params).await?;
-    let request = authorization_request::judge_pushed(engine, client.client(), params).await?;
+    let mut request = authorization_request::judge_pushed(engine, client.client(), params).await?;
+    if let Some(proof) = credentials.dpop.as_deref() {
+        // RFC 9449 §10.1: the code is bound to the key before anybody could see it. A proof is used up only by a request that holds.
+        request.bind_to(Box::pin(dpop::proven_key(engine, proof, Occasion::post("/oauth2/par"))).await?)?;
+    }
     // §2.2, §7.1: 256 random bits, so that nobody finds another client's request by guessing.
     let request_uri = engine.random.token(PUSHED);
     let new = NewPushedRequest {

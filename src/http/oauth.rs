@@ -56,10 +56,11 @@ pub(super) async fn device_authorization(
 
 /// RFC 9126 §2.
 pub(super) async fn pushed_authorization_request(State(public): State<Public>, form: OAuthForm) -> Response {
-    match flows::pushed_request::push(&public.engine, &form.credentials, &form.params).await {
+    let response = match flows::pushed_request::push(&public.engine, &form.credentials, &form.params).await {
         Ok(json) => (StatusCode::CREATED, json_no_store(json)).into_response(),
         Err(error) => errors::flow_json(error),
-    }
+    };
+    if form.credentials.dpop.is_some() { dpop::give_nonce(&public.engine, response) } else { response }
 }
 
 /// RFC 7662 §2.

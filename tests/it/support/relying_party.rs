@@ -4,7 +4,7 @@ use keystead::crypto::s256_challenge;
 use serde_json::Value;
 use url::Url;
 
-use super::{Answer, Browser, ClientFixture, TestApp, jwt_part};
+use super::{Answer, Browser, ClientFixture, TestApp, basic, form, jwt_part};
 
 /// A verifier for tests that need no other.
 pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -89,12 +89,22 @@ impl RelyingParty {
 
     /// Pushes the parameters of [`RelyingParty::request`] (RFC 9126).
     pub async fn push(&self, app: &TestApp, more: &[(&str, &str)]) -> Answer {
+        self.push_with(app, &[], more).await
+    }
+
+    /// The same with these DPoP proofs.
+    pub async fn push_with(&self, app: &TestApp, proofs: &[&str], more: &[(&str, &str)]) -> Answer {
         let params = self.request(more);
         let params: Vec<(&str, &str)> = params.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        if self.public {
-            return app.post("/oauth2/par", &params).await;
+        let mut request = form("/oauth2/par", &params);
+        if !self.public {
+            let (id, secret) = self.client.pair();
+            request.headers_mut().insert("authorization", basic(id, secret).parse().unwrap());
         }
-        app.post_as("/oauth2/par", self.client.pair(), &params).await
+        for proof in proofs {
+            request.headers_mut().append("dpop", proof.parse().unwrap());
+        }
+        app.send(request).await
     }
 
     /// A path for the authorization endpoint that names a request which is pushed for it.
