@@ -64,7 +64,7 @@ pub fn public_site(engine: SharedEngine, options: &HttpOptions) -> Site {
         device_limit: SourceLimit::per_minute(options.sign_ins_per_source_per_minute),
         demo: options.demo,
     };
-    let api: [(&'static str, MethodRouter<Public>); 8] = [
+    let api: [(&'static str, MethodRouter<Public>); 9] = [
         ("/.well-known/openid-configuration", get(discovery::configuration)),
         ("/.well-known/oauth-authorization-server", get(discovery::configuration)),
         ("/oauth2/jwks", get(discovery::jwks)),

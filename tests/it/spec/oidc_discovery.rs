@@ -104,7 +104,7 @@ async fn section_3_every_advertised_endpoint_is_there() {
     let endpoints =
         document.as_object().unwrap().iter().filter(|(name, _)| name.ends_with("_endpoint") || *name == "jwks_uri");
     let paths: Vec<&str> = endpoints.map(|(_, url)| url.as_str().unwrap().strip_prefix(ISSUER).unwrap()).collect();
-    assert_eq!(paths.len(), 8, "{paths:?}");
+    assert_eq!(paths.len(), 9, "{paths:?}");
     for path in paths {
         let request = Request::options(path).body(Body::empty()).unwrap();
         assert_ne!(app.send(request).await.status, 404, "{path}");
