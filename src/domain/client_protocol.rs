@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::SigningAlgorithm;
+use super::{ResponseMode, SigningAlgorithm};
 
 /// Members of a client's metadata that the database keeps as one JSON value; each is named as its specification names it. What is absent
 /// has its default, and what an earlier version wrote and this one does not know is left out.
@@ -53,6 +53,37 @@ pub struct ClientProtocol {
     /// Whether it may get tokens in which it acts for the subject.
     #[serde(skip_serializing_if = "is_false")]
     pub token_exchange_delegation: bool,
+    /// Whether its requests must be pushed first (RFC 9126 §6).
+    #[serde(skip_serializing_if = "is_false")]
+    pub require_pushed_authorization_requests: bool,
+    /// Whether its requests must be signed (RFC 9101 §10.5).
+    #[serde(skip_serializing_if = "is_false")]
+    pub require_signed_request_object: bool,
+    /// The one algorithm of its request objects (OpenID Connect Registration §2); any of ours where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_object_signing_alg: Option<SigningAlgorithm>,
+    /// The algorithm of signed answers to it (JARM §3); RS256 where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorization_signed_response_alg: Option<SigningAlgorithm>,
+    /// How it may be answered; in every way where there is none. A request that names no mode gets `query`, or the first
+    /// of these where that is not among them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_modes: Option<Vec<ResponseMode>>,
+}
+
+impl ClientProtocol {
+    /// Whether the client may be answered in this mode.
+    #[must_use]
+    pub fn allows(&self, mode: ResponseMode) -> bool {
+        self.response_modes.as_ref().is_none_or(|modes| modes.contains(&mode))
+    }
+
+    /// The mode of answers to a request that names none.
+    #[must_use]
+    pub fn usual_response_mode(&self) -> ResponseMode {
+        let first = self.response_modes.as_ref().and_then(|modes| modes.first());
+        first.copied().filter(|_| !self.allows(ResponseMode::Query)).unwrap_or_default()
+    }
 }
 
 /// What a refresh does to the refresh token.

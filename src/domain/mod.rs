@@ -13,6 +13,7 @@ mod ids;
 mod key;
 mod redirect_uri;
 mod resource_server;
+mod response_mode;
 mod scope;
 mod secret;
 mod session;
@@ -31,6 +32,7 @@ pub use ids::{ClientId, GrantId, KeyThumbprint, Kid, RequestId, ResourceServerId
 pub use key::{KeyAlgorithm, KeyRecord, KeyState, SigningAlgorithm};
 pub use redirect_uri::{RedirectUri, RedirectUriProblem};
 pub use resource_server::{ADMIN_AUDIENCE, ResourceServer, SCOPE_ADMIN, SCOPE_ADMIN_READ};
+pub use response_mode::ResponseMode;
 pub use scope::{InvalidScope, Scope};
 pub use secret::{Secret, SecretBytes};
 pub use session::{Authentication, Session};

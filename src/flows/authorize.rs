@@ -2,26 +2,26 @@
 
 use std::sync::Arc;
 
-use crate::crypto::{self, Expiry, PositionKind};
-use crate::domain::{Client, ClientId, GrantDetails, GrantId, Position, RequestId, Scope, Session};
-use crate::protocol::authorize::{self, AuthorizationRequest, RedirectedError, Refusal};
-use crate::protocol::claims::{ID_TOKEN_TYPE, IdTokenClaims};
+use crate::crypto::{self, PositionKind};
+use crate::domain::{Client, ClientId, GrantDetails, GrantId, Position, ResponseMode, Scope, Session};
+use crate::protocol::authorize::{self, AuthorizationRequest, Form, Refusal};
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::interaction::{self, Facts, Step};
 use crate::protocol::params::Params;
 use crate::protocol::redirect::VerifiedRedirectUri;
+use crate::protocol::response::AuthorizationResponse;
 use crate::store;
 
 use super::browser::Browser;
-use super::issue::audience;
-use super::{Engine, InternalError};
+use super::respond::{Delivery, deliver, refusal};
+use super::{Engine, InternalError, authorization_request, pushed_request};
 
 const SEAL: &str = "authorization request";
 
 /// Where the browser goes next.
 pub enum Next {
     /// Back to the application, with a code or an error.
-    Application(String),
+    Application(Delivery),
     /// The sign-in page.
     Login(Box<Pending>),
     /// The consent page.
@@ -47,12 +47,12 @@ pub enum Stop {
     Show(OAuthError),
     /// The page is too old; the way back to the application leads through this address.
     Expired {
-        /// The redirect URI with an error for the application.
+        /// An address that brings the application an error.
         back: String,
     },
     /// The request was answered before; the same way back.
     Answered {
-        /// The redirect URI with an error for the application.
+        /// An address that brings the application an error.
         back: String,
     },
     /// Trouble of our own.
@@ -70,37 +70,21 @@ impl<E: Into<InternalError>> From<E> for Stop {
 /// # Errors
 /// [`Stop`]: what the person sees when nothing may be sent to the application.
 pub async fn begin(engine: &Engine, params: &Params, browser: &Browser) -> Result<Next, Stop> {
-    let show = |refusal| match refusal {
-        Refusal::Show(error) => Err(Stop::Show(error)),
-        Refusal::Redirect(redirected) => Ok(Next::Application(error_location(engine, &redirected))),
+    let client_id = authorize::client_id(params).map_err(Stop::Show)?;
+    let client = engine.snapshots.client(&client_id)?.filter(|client| client.disabled_at.is_none());
+    let client = client.ok_or_else(|| Stop::Show(authorize::unknown_client()))?;
+    let request = match authorize::form(params) {
+        Form::Pushed(request_uri) => pushed_request::find(engine, &client, params, request_uri).await?,
+        form => match authorization_request::judge(engine, &client, params, form).await {
+            Ok(request) => request,
+            Err(Refusal::Show(error)) => return Err(Stop::Show(error)),
+            Err(Refusal::Redirect(redirected)) => {
+                let answer = AuthorizationResponse::error(&redirected);
+                return Ok(Next::Application(deliver(engine, &client, answer)?));
+            }
+        },
     };
-    let client_id = match authorize::client_id(params) {
-        Ok(client_id) => client_id,
-        Err(refusal) => return show(refusal),
-    };
-    let client = engine.snapshots.client(&client_id)?;
-    let addressee = match authorize::addressee(client.as_deref(), params) {
-        Ok(addressee) => addressee,
-        Err(refusal) => return show(refusal),
-    };
-    let Some(client) = client else { return show(authorize::unknown_client()) };
-    let now = engine.clock.now();
-    let id = RequestId(engine.random.uuid_v7(now));
-    let judged = authorize::judge(&client, &addressee, params, id, now);
-    let judged = judged.and_then(|request| with_hint(engine, request, params)).and_then(|request| {
-        // An impossible audience is told now rather than after the person has signed in.
-        match audience(engine, &request.scope, &request.resources) {
-            Ok(_) | Err(super::FlowError::Internal(_)) => Ok(request),
-            Err(super::FlowError::Refused(error)) => Err(error),
-        }
-    });
-    match judged {
-        Ok(request) => advance(engine, request, client, browser, false).await,
-        Err(error) => {
-            let redirected = RedirectedError { to: addressee.redirect_uri, state: addressee.state, error };
-            show(Refusal::Redirect(Box::new(redirected)))
-        }
-    }
+    advance(engine, request, client, browser, false).await
 }
 
 /// Goes on with a request that waited on a page.
@@ -119,52 +103,47 @@ pub async fn resume(engine: &Engine, sealed: &str, browser: &Browser) -> Result<
 pub async fn consent(engine: &Engine, sealed: &str, browser: &Browser, allowed: bool) -> Result<Next, Stop> {
     let (request, client) = open(engine, sealed)?;
     if !allowed {
-        return Ok(Next::Application(cancelled(engine, &request)));
+        pushed_request::forget(engine, &request).await?;
+        return Ok(Next::Application(deliver(engine, &client, refusal(&request, turned_back()))?));
     }
     advance(engine, request, client, browser, true).await
 }
 
-/// The address that tells the application that the person turned back.
-#[must_use]
-pub fn cancelled(engine: &Engine, request: &AuthorizationRequest) -> String {
-    let error = OAuthError::new(ErrorCode::AccessDenied, "The person did not allow it.");
-    refused(engine, request, error)
+/// Tells the application that the person turned back, on however old a page.
+///
+/// # Errors
+/// [`Stop`].
+pub fn cancel(engine: &Engine, sealed: &str) -> Result<Next, Stop> {
+    let (request, client) = unseal(engine, sealed)?;
+    Ok(Next::Application(deliver(engine, &client, refusal(&request, turned_back()))?))
 }
 
-fn refused(engine: &Engine, request: &AuthorizationRequest, error: OAuthError) -> String {
-    error_location(engine, &RedirectedError { to: request.redirect_uri.clone(), state: request.state.clone(), error })
+fn turned_back() -> OAuthError {
+    OAuthError::new(ErrorCode::AccessDenied, "The person did not allow it.")
 }
 
-fn error_location(engine: &Engine, redirected: &RedirectedError) -> String {
-    let RedirectedError { to, state, error } = redirected;
-    let mut params = vec![("error", error.code.as_str()), ("error_description", &error.description)];
-    params.extend(state.as_deref().map(|state| ("state", state)));
-    // RFC 9207: the client can tell which server answered, so that answers of two servers cannot be mixed up.
-    params.push(("iss", &engine.policy.issuer));
-    to.with_params(&params)
+/// The address of a link by which the person turns back.
+///
+/// # Errors
+/// No key.
+pub fn way_back(engine: &Engine, client: &Client, request: &AuthorizationRequest) -> Result<String, InternalError> {
+    back_with(engine, client, request, turned_back())
 }
 
-/// Reads `id_token_hint`: whom the application expects.
-fn with_hint(
+/// A link can only lead to an answer in the query, and a signed answer would be too old when it is followed. The others are made when
+/// the person comes by [`cancel`].
+fn back_with(
     engine: &Engine,
-    request: AuthorizationRequest,
-    params: &Params,
-) -> Result<AuthorizationRequest, OAuthError> {
-    let Some(hint) = params.one("id_token_hint")? else { return Ok(request) };
-    let refused = || OAuthError::invalid_request("The id_token_hint is not an ID token that this server issued.");
-    // Unread it must not be dropped: the answer could then be about another person than the application expects.
-    let keyring = engine.snapshots.keyring().map_err(|_| {
-        OAuthError::new(
-            ErrorCode::TemporarilyUnavailable,
-            "The id_token_hint cannot be checked now; try again in a moment.",
-        )
-    })?;
-    let now = engine.clock.now();
-    let claims =
-        crypto::verify::<IdTokenClaims>(&keyring, hint, &[ID_TOKEN_TYPE], &engine.policy.issuer, now, Expiry::Ignore);
-    let (_, claims) = claims.map_err(|_| refused())?;
-    let expected = uuid::Uuid::try_parse(&claims.sub).map_err(|_| refused())?;
-    Ok(AuthorizationRequest { expected_user: Some(expected), ..request })
+    client: &Client,
+    request: &AuthorizationRequest,
+    error: OAuthError,
+) -> Result<String, InternalError> {
+    if request.response_mode == ResponseMode::Query
+        && let Delivery::Redirect(address) = deliver(engine, client, refusal(request, error))?
+    {
+        return Ok(address);
+    }
+    Ok(format!("/cancel?request={}", seal(engine, request)?))
 }
 
 fn seal(engine: &Engine, request: &AuthorizationRequest) -> Result<String, InternalError> {
@@ -173,33 +152,33 @@ fn seal(engine: &Engine, request: &AuthorizationRequest) -> Result<String, Inter
     Ok(crypto::seal(&keyring, SEAL, &plain, engine.clock.now(), &engine.random)?)
 }
 
-fn open(engine: &Engine, sealed: &str) -> Result<(AuthorizationRequest, Arc<Client>), Stop> {
+fn unseal(engine: &Engine, sealed: &str) -> Result<(AuthorizationRequest, Arc<Client>), Stop> {
     let unreadable = || {
         Stop::Show(OAuthError::invalid_request(
             "This page's address is damaged or very old. Go back to the application and sign in again.",
         ))
     };
     let keyring = engine.snapshots.keyring()?;
-    let now = engine.clock.now();
-    let plain = crypto::unseal(&keyring, SEAL, sealed, now).ok_or_else(unreadable)?;
+    let plain = crypto::unseal(&keyring, SEAL, sealed, engine.clock.now()).ok_or_else(unreadable)?;
     let request: AuthorizationRequest = serde_json::from_slice(&plain).map_err(|_| unreadable())?;
     let client_id = ClientId::parse(&request.client_id).ok_or_else(unreadable)?;
     let client = engine.snapshots.client(&client_id)?.filter(|client| client.disabled_at.is_none());
     let client = client.filter(|client| still_registered(client, &request.redirect_uri));
-    let client = client.ok_or_else(|| match authorize::unknown_client() {
-        Refusal::Show(error) => Stop::Show(error),
-        Refusal::Redirect(redirected) => Stop::Show(redirected.error),
-    })?;
-    if now - request.received_at > engine.policy.sign_in_page_lifetime {
-        return Err(Stop::Expired {
-            back: refused(engine, &request, OAuthError::new(ErrorCode::AccessDenied, "The sign-in page expired.")),
-        });
+    let client = client.ok_or_else(|| Stop::Show(authorize::unknown_client()))?;
+    Ok((request, client))
+}
+
+fn open(engine: &Engine, sealed: &str) -> Result<(AuthorizationRequest, Arc<Client>), Stop> {
+    let (request, client) = unseal(engine, sealed)?;
+    if engine.clock.now() - request.received_at > engine.policy.sign_in_page_lifetime {
+        let error = OAuthError::new(ErrorCode::AccessDenied, "The sign-in page expired.");
+        return Err(Stop::Expired { back: back_with(engine, &client, &request, error)? });
     }
     Ok((request, client))
 }
 
 /// A redirect URI that an operator removed meanwhile gets no answer any more.
-fn still_registered(client: &Client, uri: &VerifiedRedirectUri) -> bool {
+pub(super) fn still_registered(client: &Client, uri: &VerifiedRedirectUri) -> bool {
     VerifiedRedirectUri::match_registered(client, uri.as_str()).is_some()
 }
 
@@ -228,7 +207,7 @@ async fn advance(
         (Step::Login | Step::Issue, session) => {
             Ok(Next::Login(Box::new(Pending { sealed: seal(engine, &request)?, request, client, session })))
         }
-        (Step::Refuse(error), _) => Ok(Next::Application(refused(engine, &request, error))),
+        (Step::Refuse(error), _) => Ok(Next::Application(deliver(engine, &client, refusal(&request, error))?)),
     }
 }
 
@@ -239,7 +218,7 @@ async fn issue(
     client: &Client,
     session: &Session,
     new_scope: Option<&Scope>,
-) -> Result<String, Stop> {
+) -> Result<Delivery, Stop> {
     let now = engine.clock.now();
     let keyring = engine.snapshots.keyring()?;
     let mac_kid = keyring.mac_kid(now).ok_or(InternalError::NoKey("HMAC-SHA256"))?;
@@ -260,21 +239,18 @@ async fn issue(
         Ok(true) => {}
         Ok(false) => {
             let error = OAuthError::new(ErrorCode::AccessDenied, "The person was signed out meanwhile.");
-            return Ok(refused(engine, request, error));
+            return Ok(deliver(engine, client, refusal(request, error))?);
         }
         Err(error) if error.is_constraint("grants_request_id_key") => {
             let error = OAuthError::new(ErrorCode::AccessDenied, "This request was answered before.");
-            return Err(Stop::Answered { back: refused(engine, request, error) });
+            return Err(Stop::Answered { back: back_with(engine, client, request, error)? });
         }
         Err(error) => return Err(error.into()),
     }
     let position = Position { grant: id, generation: 0 };
     let code =
         crypto::derive(&keyring, mac_kid, PositionKind::Code, position).ok_or(InternalError::NoKey("HMAC-SHA256"))?;
-    let mut params = vec![("code", code.expose())];
-    params.extend(request.state.as_deref().map(|state| ("state", state)));
-    params.push(("iss", &engine.policy.issuer));
-    Ok(request.redirect_uri.with_params(&params))
+    Ok(deliver(engine, client, AuthorizationResponse::code(request, code.expose()))?)
 }
 
 fn details(engine: &Engine, request: &AuthorizationRequest, client: &Client, session: &Session) -> GrantDetails {

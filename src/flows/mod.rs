@@ -3,6 +3,7 @@
 //! Owns: the order of steps, and what must be kept even when the answer is a refusal. Does not own: rules, SQL, HTTP.
 
 pub mod admin;
+mod authorization_request;
 pub mod authorize;
 pub mod browser;
 pub mod client_auth;
@@ -16,7 +17,9 @@ pub mod issue;
 pub mod keys;
 pub mod logout;
 mod logout_notices;
+pub mod pushed_request;
 pub mod readiness;
+pub mod respond;
 pub mod revoke;
 pub mod sign_in;
 pub mod snapshot;

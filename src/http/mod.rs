@@ -64,10 +64,11 @@ pub fn public_site(engine: SharedEngine, options: &HttpOptions) -> Site {
         device_limit: SourceLimit::per_minute(options.sign_ins_per_source_per_minute),
         demo: options.demo,
     };
-    let api: [(&'static str, MethodRouter<Public>); 8] = [
+    let api: [(&'static str, MethodRouter<Public>); 9] = [
         ("/.well-known/openid-configuration", get(discovery::configuration)),
         ("/.well-known/oauth-authorization-server", get(discovery::configuration)),
         ("/oauth2/jwks", get(discovery::jwks)),
+        ("/oauth2/par", post(oauth::pushed_authorization_request)),
         ("/oauth2/token", post(oauth::token)),
         ("/oauth2/device_authorization", post(oauth::device_authorization)),
         ("/oauth2/introspect", post(oauth::introspect)),

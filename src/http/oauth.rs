@@ -1,4 +1,4 @@
-//! The endpoints that programs call: token, device authorization, introspection, revocation, userinfo.
+//! The endpoints that programs call: pushed authorization requests, token, device authorization, introspection, revocation, userinfo.
 
 use axum::Extension;
 use axum::extract::{RawQuery, Request, State};
@@ -52,6 +52,15 @@ pub(super) async fn device_authorization(
         Ok(answer) => ([(header::CACHE_CONTROL, "no-store")], axum::Json(answer)).into_response(),
         Err(error) => errors::flow_json(error),
     }
+}
+
+/// RFC 9126 §2.
+pub(super) async fn pushed_authorization_request(State(public): State<Public>, form: OAuthForm) -> Response {
+    let response = match flows::pushed_request::push(&public.engine, &form.credentials, &form.params).await {
+        Ok(json) => (StatusCode::CREATED, json_no_store(json)).into_response(),
+        Err(error) => errors::flow_json(error),
+    };
+    if form.credentials.dpop.is_some() { dpop::give_nonce(&public.engine, response) } else { response }
 }
 
 /// RFC 7662 §2.

@@ -47,16 +47,18 @@ enum Table {
     SignInFailures,
     UsedProofs,
     DeviceAuthorizations,
+    PushedRequests,
 }
 
 impl Table {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::RevokedTokens,
         Self::Grants,
         Self::Sessions,
         Self::SignInFailures,
         Self::UsedProofs,
         Self::DeviceAuthorizations,
+        Self::PushedRequests,
     ];
 
     fn name(self) -> &'static str {
@@ -67,6 +69,7 @@ impl Table {
             Self::SignInFailures => "sign_in_failures",
             Self::UsedProofs => "used_proofs",
             Self::DeviceAuthorizations => "device_authorizations",
+            Self::PushedRequests => "pushed_requests",
         }
     }
 }
@@ -123,6 +126,7 @@ async fn step(engine: &SharedEngine, table: Table, now: Timestamp) -> Result<Opt
         // Replicas whose clocks differ must agree that a proof is too old before it is forgotten.
         Table::UsedProofs => housekeeping::used_proofs(tx.conn(), now - MOST_AHEAD).await?,
         Table::DeviceAuthorizations => housekeeping::device_authorizations(tx.conn(), now - KEEP_DEVICES).await?,
+        Table::PushedRequests => housekeeping::pushed_requests(tx.conn(), now - MOST_AHEAD).await?,
     };
     tx.commit().await?;
     Ok(Some(rows))

@@ -3,13 +3,14 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::domain::{Client, ClientId, GrantType, KeyThumbprint, RequestId, Scope, Timestamp};
+use crate::domain::{Client, ClientId, GrantType, KeyThumbprint, RequestId, ResponseMode, Scope, Timestamp};
 
 use super::audience::STANDARD_SCOPES;
 use super::error::{ErrorCode, OAuthError};
 use super::params::Params;
 use super::pkce;
 use super::redirect::VerifiedRedirectUri;
+use super::response;
 use super::sender;
 
 /// The longest `state` in bytes, at the authorization endpoint and at the logout.
@@ -31,6 +32,9 @@ pub struct AuthorizationRequest {
     pub client_id: String,
     /// Where the answer goes.
     pub redirect_uri: VerifiedRedirectUri,
+    /// How the answer gets there.
+    #[serde(default)]
+    pub response_mode: ResponseMode,
     /// To be returned as it is.
     pub state: Option<String>,
     /// To be repeated in the ID token.
@@ -52,6 +56,9 @@ pub struct AuthorizationRequest {
     pub login_hint: Option<String>,
     /// The person who is expected, from `id_token_hint`.
     pub expected_user: Option<Uuid>,
+    /// Whether the client pushed it (RFC 9126).
+    #[serde(default)]
+    pub pushed: bool,
 }
 
 /// The `prompt` parameter (OpenID Connect Core §3.1.2.1). Unknown values are ignored.
@@ -82,6 +89,8 @@ pub enum Refusal {
 pub struct RedirectedError {
     /// Where it goes.
     pub to: VerifiedRedirectUri,
+    /// How it gets there.
+    pub mode: ResponseMode,
     /// The request's state.
     pub state: Option<String>,
     /// What is wrong.
@@ -93,41 +102,94 @@ pub struct RedirectedError {
 pub struct Addressee {
     /// The redirect URI.
     pub redirect_uri: VerifiedRedirectUri,
+    /// How an error gets there.
+    pub mode: ResponseMode,
     /// The state, unless it was repeated.
     pub state: Option<String>,
+}
+
+impl Addressee {
+    /// An error on its way there.
+    #[must_use]
+    pub fn refused(self, error: OAuthError) -> Refusal {
+        let Self { redirect_uri, mode, state } = self;
+        Refusal::Redirect(Box::new(RedirectedError { to: redirect_uri, mode, state, error }))
+    }
+}
+
+/// How a request says what it wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form<'a> {
+    /// As plain parameters.
+    Plain,
+    /// As a signed JWT (RFC 9101), in which alone everything counts.
+    Object(&'a str),
+    /// By the name of a request that was pushed before (RFC 9126), which alone counts.
+    Pushed(&'a str),
+}
+
+/// What the name of a pushed request begins with (RFC 9126 §2.2).
+pub const PUSHED: &str = "urn:ietf:params:oauth:request_uri:";
+
+/// Which form a request has. What is contradictory, repeated or by reference counts as plain; [`judge`] refuses it there.
+#[must_use]
+pub fn form(params: &Params) -> Form<'_> {
+    match (params.one("request_uri"), params.one("request")) {
+        (Ok(Some(uri)), Ok(None)) if uri.starts_with(PUSHED) => Form::Pushed(uri),
+        (Ok(None), Ok(Some(object))) => Form::Object(object),
+        _ => Form::Plain,
+    }
+}
+
+/// Whether the client may ask in this form. `pushed`: at the endpoint for pushed requests.
+///
+/// # Errors
+/// `invalid_request`: its registration wants its requests pushed (RFC 9126 §6) or signed (RFC 9101 §10.5). Otherwise whoever can make a
+/// person open a link could change what the client asks for.
+pub fn judge_form(client: &Client, form: Form<'_>, pushed: bool) -> Result<(), OAuthError> {
+    let protocol = &client.metadata.protocol;
+    if protocol.require_pushed_authorization_requests && !pushed {
+        let sentence = "This client must push its requests: send them to pushed_authorization_request_endpoint first.";
+        return Err(OAuthError::invalid_request(sentence));
+    }
+    if protocol.require_signed_request_object && !matches!(form, Form::Object(_)) {
+        let sentence = "This client must sign its requests: send them as a request object in the parameter request.";
+        return Err(OAuthError::invalid_request(sentence));
+    }
+    Ok(())
 }
 
 /// Which client does the request name?
 ///
 /// # Errors
 /// A page: the client id is missing, repeated, or cannot be one.
-pub fn client_id(params: &Params) -> Result<ClientId, Refusal> {
-    let text = params.required("client_id").map_err(Refusal::Show)?;
+pub fn client_id(params: &Params) -> Result<ClientId, OAuthError> {
+    let text = params.required("client_id")?;
     ClientId::parse(text).ok_or_else(unknown_client)
 }
 
 /// The refusal for a client id that nobody has.
 #[must_use]
-pub fn unknown_client() -> Refusal {
-    Refusal::Show(OAuthError::new(
+pub fn unknown_client() -> OAuthError {
+    OAuthError::new(
         ErrorCode::InvalidClient,
         "The client_id is not registered here, or the application was switched off.",
-    ))
+    )
 }
 
 /// Where may answers go?
 ///
 /// # Errors
-/// A page: client off, or redirect URI missing, repeated or not registered. §4.1.2.1: never a redirect.
-pub fn addressee(client: Option<&Client>, params: &Params) -> Result<Addressee, Refusal> {
-    let client = client.filter(|client| client.disabled_at.is_none()).ok_or_else(unknown_client)?;
-    let requested = params.required("redirect_uri").map_err(Refusal::Show)?;
+/// A page: redirect URI missing, repeated or not registered. §4.1.2.1: never a redirect.
+pub fn addressee(client: &Client, params: &Params) -> Result<Addressee, OAuthError> {
+    let requested = params.required("redirect_uri")?;
     let redirect_uri = VerifiedRedirectUri::match_registered(client, requested).ok_or_else(|| {
         let sentence =
             "The redirect_uri is not registered for this application; it must equal a registered one to the letter.";
-        Refusal::Show(OAuthError::invalid_request(sentence))
+        OAuthError::invalid_request(sentence)
     })?;
-    Ok(Addressee { redirect_uri, state: params.one("state").ok().flatten().map(str::to_owned) })
+    let mode = response::mode_of_errors(client, &redirect_uri, params);
+    Ok(Addressee { redirect_uri, mode, state: params.one("state").ok().flatten().map(str::to_owned) })
 }
 
 /// Judges everything else, in the order in which a developer would mend it.
@@ -161,6 +223,7 @@ pub fn judge(
         received_at,
         client_id: client.id.as_str().to_owned(),
         redirect_uri: addressee.redirect_uri.clone(),
+        response_mode: response::judge_mode(client, &addressee.redirect_uri, params.one("response_mode")?)?,
         state: bounded(addressee.state.as_deref(), "state", LONGEST_STATE)?,
         nonce: bounded(params.one("nonce")?, "nonce", 512)?,
         scope,
@@ -171,6 +234,7 @@ pub fn judge(
         max_age: parse_max_age(params.one("max_age")?)?,
         login_hint: params.one("login_hint")?.filter(|hint| is_plausible_name(hint)).map(str::to_owned),
         expected_user: None,
+        pushed: false,
     };
     if serde_json::to_vec(&request).is_ok_and(|json| json.len() > LONGEST_REQUEST) {
         let sentence =
@@ -186,20 +250,20 @@ fn refuse_unsupported(params: &Params) -> Result<(), OAuthError> {
         Some(_) => return Err(OAuthError::new(ErrorCode::UnsupportedResponseType, "response_type must be code.")),
         None => return Err(OAuthError::invalid_request("response_type is missing; it must be code.")),
     }
-    if params.one("response_mode")?.is_some_and(|mode| mode != "query") {
-        return Err(OAuthError::invalid_request("response_mode must be query, or be left out."));
+    if params.one("request_uri")?.is_some() {
+        let (code, sentence) = if params.one("request")?.is_some() {
+            (ErrorCode::InvalidRequest, "request and request_uri exclude each other; send one of them.")
+        } else {
+            (
+                ErrorCode::RequestUriNotSupported,
+                "request_uri must be one that the endpoint for pushed requests gave; no other address is fetched.",
+            )
+        };
+        return Err(OAuthError::new(code, sentence));
     }
-    for (name, code) in [
-        ("request", ErrorCode::RequestNotSupported),
-        ("request_uri", ErrorCode::RequestUriNotSupported),
-        ("registration", ErrorCode::RegistrationNotSupported),
-    ] {
-        if params.one(name)?.is_some() {
-            return Err(OAuthError::new(
-                code,
-                format!("The parameter {name} is not supported; send plain parameters."),
-            ));
-        }
+    if params.one("registration")?.is_some() {
+        let sentence = "The parameter registration is not supported; register the client first.";
+        return Err(OAuthError::new(ErrorCode::RegistrationNotSupported, sentence));
     }
     Ok(())
 }

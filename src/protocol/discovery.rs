@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::{ClientAuthMethod, GrantType, Scope, SigningAlgorithm};
+use crate::domain::{ClientAuthMethod, GrantType, ResponseMode, Scope, SigningAlgorithm};
 
 use super::audience::STANDARD_SCOPES;
 use super::claims::CLAIMS;
@@ -24,7 +24,7 @@ pub fn document(issuer: &str, api_scopes: &Scope) -> Value {
             .to_vec();
     let scopes: Vec<&str> =
         STANDARD_SCOPES.into_iter().chain(api_scopes.tokens().filter(|t| !t.starts_with("keystead:"))).collect();
-    json!({
+    let mut document = json!({
         "issuer": issuer,
         "authorization_endpoint": endpoint("/oauth2/authorize"),
         "token_endpoint": endpoint("/oauth2/token"),
@@ -40,7 +40,6 @@ pub fn document(issuer: &str, api_scopes: &Scope) -> Value {
         "frontchannel_logout_session_supported": true,
         "scopes_supported": scopes,
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
         "grant_types_supported": GrantType::ALL.iter().map(|g| g.as_str()).collect::<Vec<_>>(),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": algorithms,
@@ -57,11 +56,29 @@ pub fn document(issuer: &str, api_scopes: &Scope) -> Value {
         "claim_types_supported": ["normal"],
         "claims_supported": CLAIMS,
         "claims_parameter_supported": false,
-        "request_parameter_supported": false,
-        "request_uri_parameter_supported": false,
         "acr_values_supported": [ACR_PASSWORD],
         "ui_locales_supported": ["en"],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
+    });
+    if let (Some(document), Value::Object(more)) = (document.as_object_mut(), front_channel(issuer, &algorithms)) {
+        document.extend(more);
+    }
+    document
+}
+
+/// What is said about authorization requests and their answers (RFC 9101 §10.5, RFC 9126 §5, RFC 9207 §3, JARM §4).
+fn front_channel(issuer: &str, algorithms: &[&str]) -> Value {
+    let response_modes: Vec<&str> =
+        ResponseMode::ALL.iter().map(|mode| mode.as_str()).chain([ResponseMode::JWT]).collect();
+    json!({
+        "pushed_authorization_request_endpoint": format!("{issuer}/oauth2/par"),
+        "response_modes_supported": response_modes,
+        "request_parameter_supported": true,
+        "request_uri_parameter_supported": false,
+        "request_object_signing_alg_values_supported": algorithms,
+        "require_signed_request_object": false,
+        "require_pushed_authorization_requests": false,
+        "authorization_signing_alg_values_supported": algorithms,
         "authorization_response_iss_parameter_supported": true,
     })
 }

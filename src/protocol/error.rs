@@ -1,6 +1,6 @@
 //! The error family that clients and people may see: fixed codes, fixed sentences.
 
-/// Error codes of RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 8628 §3.5, RFC 8707 §2, OpenID Connect Core §3.1.2.6.
+/// Error codes of RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 8628 §3.5, RFC 8707 §2, RFC 9101 §7, OpenID Connect Core §3.1.2.6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorCode {
     /// A parameter is missing, repeated, malformed or contradicts another.
@@ -31,9 +31,11 @@ pub enum ErrorCode {
     LoginRequired,
     /// `prompt=none`, but somebody must consent.
     ConsentRequired,
-    /// `request` objects are not supported.
-    RequestNotSupported,
-    /// `request_uri` is not supported.
+    /// The request object does not hold (RFC 9101 §7).
+    InvalidRequestObject,
+    /// The `request_uri` is unknown, expired, used, or another client's (RFC 9101 §7).
+    InvalidRequestUri,
+    /// A `request_uri` by reference is not supported.
     RequestUriNotSupported,
     /// `registration` is not supported.
     RegistrationNotSupported,
@@ -72,7 +74,8 @@ impl ErrorCode {
             Self::ExpiredToken => "expired_token",
             Self::LoginRequired => "login_required",
             Self::ConsentRequired => "consent_required",
-            Self::RequestNotSupported => "request_not_supported",
+            Self::InvalidRequestObject => "invalid_request_object",
+            Self::InvalidRequestUri => "invalid_request_uri",
             Self::RequestUriNotSupported => "request_uri_not_supported",
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::InvalidToken => "invalid_token",

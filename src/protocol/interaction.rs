@@ -103,7 +103,7 @@ mod tests {
     use super::*;
     use crate::domain::{
         ApplicationType, Authentication, ClientAuthMethod, ClientId, ClientMetadata, Clock, RedirectUri, RequestId,
-        SessionId, UserId,
+        ResponseMode, SessionId, UserId,
     };
     use crate::protocol::authorize::Prompt;
     use crate::protocol::redirect::VerifiedRedirectUri;
@@ -139,6 +139,7 @@ mod tests {
                 received_at: now,
                 client_id: "c".into(),
                 redirect_uri: VerifiedRedirectUri::match_registered(&client, uri).unwrap(),
+                response_mode: ResponseMode::Query,
                 state: None,
                 nonce: None,
                 scope: scope.clone(),
@@ -149,6 +150,7 @@ mod tests {
                 max_age: None,
                 login_hint: None,
                 expected_user: None,
+                pushed: false,
             };
             let mut scene = Self { request, client, session: None, remembered: scope, allowed_now: false, now };
             scene.sign_in(now - Duration::minutes(1));

@@ -20,6 +20,8 @@ pub mod pkce;
 pub mod redirect;
 pub mod refresh;
 pub mod registration;
+pub mod request_object;
+pub mod response;
 pub mod sender;
 pub mod sign_in;
 pub mod token;

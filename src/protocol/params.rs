@@ -30,6 +30,18 @@ impl Params {
         Ok(params)
     }
 
+    /// Takes over pairs that were read from elsewhere.
+    ///
+    /// # Errors
+    /// As [`Params::parse`].
+    pub fn of_pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Self, OAuthError> {
+        let mut params = Self::default();
+        for (name, value) in pairs {
+            params.push_decoded(&name, &value)?;
+        }
+        Ok(params)
+    }
+
     fn push_decoded(&mut self, name: &str, value: &str) -> Result<(), OAuthError> {
         // The decoder puts U+FFFD where bytes are no UTF-8; such a value could be another one after each decoding.
         if [name, value].iter().any(|text| text.contains(['\u{FFFD}', '\0'])) {

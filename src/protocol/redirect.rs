@@ -37,7 +37,7 @@ impl VerifiedRedirectUri {
 
     /// The URI with parameters appended; a query that was registered stays (RFC 6749 §3.1.2).
     #[must_use]
-    pub fn with_params(&self, params: &[(&str, &str)]) -> String {
+    pub fn with_params(&self, params: &[(impl AsRef<str>, impl AsRef<str>)]) -> String {
         append_params(&self.0, params)
     }
 
@@ -52,6 +52,12 @@ impl VerifiedRedirectUri {
         }
     }
 
+    /// Whether a browser can post a form there.
+    #[must_use]
+    pub fn is_web(&self) -> bool {
+        self.csp_source().contains("://")
+    }
+
     /// Host or scheme, as a person recognizes it.
     #[must_use]
     pub fn display_host(&self) -> String {
@@ -61,7 +67,7 @@ impl VerifiedRedirectUri {
 
 /// Appends form-encoded parameters to a URI that has no fragment.
 #[must_use]
-pub fn append_params(uri: &str, params: &[(&str, &str)]) -> String {
+pub fn append_params(uri: &str, params: &[(impl AsRef<str>, impl AsRef<str>)]) -> String {
     let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
     if query.is_empty() {
         return uri.to_owned();

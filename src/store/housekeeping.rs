@@ -59,6 +59,19 @@ pub async fn device_authorizations(db: impl PgExecutor<'_>, before: Timestamp) -
     Ok(done.execute(db).await?.rows_affected())
 }
 
+/// Removes one step of pushed authorization requests that no browser brought in time.
+///
+/// # Errors
+/// The database.
+pub async fn pushed_requests(db: impl PgExecutor<'_>, now: Timestamp) -> Result<u64, StoreError> {
+    let done = sqlx::query!(
+        "DELETE FROM pushed_requests WHERE sha256 = ANY (ARRAY(SELECT sha256 FROM pushed_requests WHERE expires_at < $1 LIMIT $2))",
+        now,
+        STEP,
+    );
+    Ok(done.execute(db).await?.rows_affected())
+}
+
 /// Removes one step of grants that expired before `before`. A code that was never redeemed counts as expired with its code.
 ///
 /// # Errors

@@ -17,6 +17,7 @@ pub mod listen;
 pub mod live_access;
 pub mod logout_notices;
 pub mod proofs;
+pub mod pushed_requests;
 pub mod resource_servers;
 pub mod sessions;
 pub mod sign_in_failures;

@@ -35,6 +35,10 @@ async fn refresh(scene: &mut Scene) -> String {
     scene.tokens().await.refresh().to_owned()
 }
 
+async fn pushed(scene: &mut Scene) -> String {
+    scene.rp.pushed_path(&scene.app, &[]).await
+}
+
 async fn nothing(_: &mut Scene) -> String {
     String::new()
 }
@@ -69,6 +73,12 @@ async fn each_endpoint_keeps_to_its_budget_of_statements() {
         assert!(param(answer.location(), "code").is_some(), "{}", answer.location());
         answer
     };
+    let push = async |scene: &mut Scene, _: &str| scene.rp.push(&scene.app, &[]).await;
+    let authorize_pushed = async |scene: &mut Scene, path: &str| {
+        let answer = scene.browser.get(&scene.app, path).await;
+        assert!(param(answer.location(), "code").is_some(), "{}", answer.location());
+        answer
+    };
     assert_eq!(fewest(&network, scene, nothing, credentials).await, 0, "client credentials");
     assert_eq!(fewest(&network, scene, nothing, prove).await, 1, "a DPoP proof");
     assert_eq!(fewest(&network, scene, nothing, discovery).await, 0, "discovery");
@@ -80,4 +90,6 @@ async fn each_endpoint_keeps_to_its_budget_of_statements() {
     assert_eq!(fewest(&network, scene, async |scene| scene.code().await, redeem).await, 2, "code redemption");
     assert_eq!(fewest(&network, scene, access, revoke).await, 1, "revocation of an access token");
     assert_eq!(fewest(&network, scene, access, authorize).await, 2, "an authorization request with a session");
+    assert_eq!(fewest(&network, scene, nothing, push).await, 1, "a pushed request");
+    assert_eq!(fewest(&network, scene, pushed, authorize_pushed).await, 3, "the same with a request that was pushed");
 }

@@ -13,9 +13,10 @@ async fn count(app: &TestApp, table: &str) -> i64 {
     sqlx::query_scalar(statement).fetch_one(app.engine.store.pool()).await.unwrap()
 }
 
-async fn counts(app: &TestApp) -> [i64; 4] {
-    let mut counts = [0; 4];
-    for (count_of, table) in counts.iter_mut().zip(["grants", "sessions", "revoked_tokens", "sign_in_failures"]) {
+async fn counts(app: &TestApp) -> [i64; 5] {
+    let mut counts = [0; 5];
+    let tables = ["grants", "sessions", "revoked_tokens", "sign_in_failures", "pushed_requests"];
+    for (count_of, table) in counts.iter_mut().zip(tables) {
         *count_of = count(app, table).await;
     }
     counts
@@ -28,6 +29,7 @@ async fn live(app: &TestApp, rp: &RelyingParty) {
     rp.token(app, &[]).await;
     app.post_as("/oauth2/revoke", rp.client.pair(), &[("token", tokens.access())]).await;
     Browser::default().try_password(app, "nobody@example.com", PASSWORD).await;
+    rp.push(app, &[]).await;
     // A code that nobody redeems.
     rp.code(app, &mut browser, "pat@example.com").await;
 }
@@ -39,19 +41,19 @@ async fn rows_that_are_of_no_use_any_more_go_and_live_ones_stay() {
     let rp = RelyingParty::web(app.web_client().await);
     live(&app, &rp).await;
     jobs::remove_expired(&app.engine).await.unwrap();
-    assert_eq!(counts(&app).await, [2, 1, 1, 1], "nothing has expired");
+    assert_eq!(counts(&app).await, [2, 1, 1, 1, 1], "nothing has expired");
     app.wait(Span::minutes(11));
     jobs::remove_expired(&app.engine).await.unwrap();
-    assert_eq!(counts(&app).await, [2, 1, 0, 1], "the revoked token has expired");
+    assert_eq!(counts(&app).await, [2, 1, 0, 1, 0], "the revoked token and the pushed request have expired");
     app.wait(Span::days(2));
     jobs::remove_expired(&app.engine).await.unwrap();
-    assert_eq!(counts(&app).await, [1, 1, 0, 0], "the code and the failure are history");
+    assert_eq!(counts(&app).await, [1, 1, 0, 0, 0], "the code and the failure are history");
     app.wait(Span::days(30));
     jobs::remove_expired(&app.engine).await.unwrap();
-    assert_eq!(counts(&app).await, [1, 0, 0, 0], "the session is over, the family for offline use is not");
+    assert_eq!(counts(&app).await, [1, 0, 0, 0, 0], "the session is over, the family for offline use is not");
     app.wait(Span::days(335));
     jobs::remove_expired(&app.engine).await.unwrap();
-    assert_eq!(counts(&app).await, [0, 0, 0, 0]);
+    assert_eq!(counts(&app).await, [0, 0, 0, 0, 0]);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //!
 //! Owns: which struct of `views` is shown with which status and headers. Does not own: the next step; `flows` says it.
 
+mod answer;
 mod assets;
 mod device;
 mod logout;
@@ -47,6 +48,7 @@ pub(super) fn router(demo: bool) -> Router<Public> {
     let router = Router::new()
         .merge(forms)
         .route(AUTHORIZE, get(sign_in::authorize).post(sign_in::authorize))
+        .route("/cancel", get(answer::cancel))
         .route(END_SESSION, get(logout::end_session).post(logout::end_session))
         .merge(assets::router());
     if demo { router.merge(assets::demo_router()) } else { router }
@@ -56,13 +58,15 @@ pub(super) fn router(demo: bool) -> Router<Public> {
 struct Policy<'a> {
     /// Further source of `form-action`: browsers check it for the redirect that answers a form, too.
     form_action: Option<&'a str>,
+    /// Lets the page's own inline script run.
+    nonce: Option<&'a str>,
     /// Whether scripts of the page may call this server; only the demo.
     connect: bool,
     /// What it may load into hidden frames; only the end of a logout.
     frames: &'a [String],
 }
 
-const PLAIN: Policy<'static> = Policy { form_action: None, connect: false, frames: &[] };
+const PLAIN: Policy<'static> = Policy { form_action: None, nonce: None, connect: false, frames: &[] };
 
 fn render(status: StatusCode, page: &impl Template, policy: &Policy<'_>) -> Response {
     let html = match page.render() {
@@ -82,8 +86,9 @@ fn render(status: StatusCode, page: &impl Template, policy: &Policy<'_>) -> Resp
     let form_action = policy.form_action.map(|source| format!(" {source}")).unwrap_or_default();
     let frames =
         if policy.frames.is_empty() { String::new() } else { format!("; frame-src {}", policy.frames.join(" ")) };
+    let script = policy.nonce.map_or_else(|| "'self'".to_owned(), |nonce| format!("'nonce-{nonce}'"));
     let csp = format!(
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' https: data:; form-action 'self' https:{form_action}{connect}{frames}; \
+        "default-src 'none'; style-src 'self'; script-src {script}; img-src 'self' https: data:; form-action 'self' https:{form_action}{connect}{frames}; \
          frame-ancestors 'none'; base-uri 'none'"
     );
     let fallback = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");

@@ -10,11 +10,13 @@ use crate::flows::authorize::{self, Next, Pending, Stop};
 use crate::flows::browser::{Browser, Form};
 use crate::flows::sign_in::{Credentials, Device, SignIn};
 use crate::flows::{Engine, InternalError};
+use crate::protocol::authorize as protocol;
 use crate::protocol::error::OAuthError;
 use crate::protocol::interaction::identity_is_assured;
 use crate::protocol::params::Params;
 use crate::telemetry;
 
+use super::answer::go;
 use super::views::{ClientView, Consent, Login, ScopeView, SignedIn};
 use super::{
     AUTHORIZE, BrowserParams, PLAIN, Policy, again_by_get, came_without_session, device, internal, render, see_other,
@@ -31,25 +33,19 @@ pub(in crate::http) async fn authorize(
     BrowserParams(params): BrowserParams,
 ) -> Response {
     let browser = cookies::browser(&public.engine, &headers);
-    // Where a page comes next, its GET brings the cookies; only a silent request would be answered without them.
-    if params.one("prompt").is_ok_and(|prompt| prompt == Some("none"))
+    // Where a page comes next, its GET brings the cookies; only a silent request would be answered without them. Whether a request is
+    // silent stands in its object or in what was pushed.
+    let is_silent = params.one("prompt").is_ok_and(|prompt| prompt == Some("none"))
+        || protocol::form(&params) != protocol::Form::Plain;
+    if is_silent
         && came_without_session(&method, &browser)
         && let Some(again) = again_by_get(AUTHORIZE, &params)
     {
         return again;
     }
     match authorize::begin(&public.engine, &params, &browser).await {
-        Ok(next) => go(next),
+        Ok(next) => go(&public.engine, next),
         Err(stop) => stopped(stop, &origin),
-    }
-}
-
-/// The address of the page that comes next.
-fn go(next: Next) -> Response {
-    match next {
-        Next::Application(location) => see_other(&location),
-        Next::Login(pending) => see_other(&format!("/login?request={}", pending.sealed)),
-        Next::Consent(pending) => see_other(&format!("/consent?request={}", pending.sealed)),
     }
 }
 
@@ -74,7 +70,7 @@ pub(in crate::http) async fn login_page(
     let page = match params.one("request") {
         Ok(Some(sealed)) => match authorize::resume(&public.engine, sealed, &browser).await {
             Ok(Next::Login(pending)) => show_login(&public.engine, &browser, Reason::Application(&pending), None),
-            Ok(next) => return go(next),
+            Ok(next) => return go(&public.engine, next),
             Err(stop) => return stopped(stop, &origin),
         },
         Ok(None) => match public.engine.session(&browser, None).await {
@@ -116,7 +112,8 @@ fn show_login(
     let (pending, sealed, back) = match reason {
         Reason::Itself => (None, String::new(), None),
         Reason::Application(pending) => {
-            (Some(pending), pending.sealed.clone(), Some(authorize::cancelled(engine, &pending.request)))
+            let back = authorize::way_back(engine, &pending.client, &pending.request)?;
+            (Some(pending), pending.sealed.clone(), Some(back))
         }
         Reason::Device(request) => (None, request.to_owned(), Some(device::PATH.to_owned())),
     };
@@ -205,7 +202,7 @@ async fn try_sign_in(
         request if device::sealed(request).is_some() => None,
         sealed => match authorize::resume(engine, sealed, browser).await? {
             Next::Login(pending) => Some(pending),
-            next => return Ok(go(next)),
+            next => return Ok(go(engine, next)),
         },
     };
     let LoginForm { identifier, password, request, .. } = form;
@@ -271,7 +268,7 @@ pub(in crate::http) async fn consent_page(
     };
     let shown = match authorize::resume(&public.engine, sealed, &browser).await {
         Ok(Next::Consent(pending)) => show_consent(&public.engine, &browser, &pending),
-        Ok(next) => return go(next),
+        Ok(next) => return go(&public.engine, next),
         Err(stop) => return stopped(stop, &origin),
     };
     shown.unwrap_or_else(|trouble| internal(&trouble, &origin))
@@ -322,7 +319,7 @@ pub(in crate::http) async fn consent(
         Err(trouble) => return internal(&trouble, &origin),
     }
     match authorize::consent(&public.engine, sealed, &browser, allowed).await {
-        Ok(next) => go(next),
+        Ok(next) => go(&public.engine, next),
         Err(stop) => stopped(stop, &origin),
     }
 }

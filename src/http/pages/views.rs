@@ -143,6 +143,20 @@ pub struct DeviceDone {
     pub allowed: bool,
 }
 
+/// The answer to an application that takes it as a form (Form Post Response Mode). It posts itself.
+#[derive(Template)]
+#[template(path = "form_post.html")]
+pub struct FormPost {
+    /// Host, and port where there is one, that the answer is sent to.
+    pub host: String,
+    /// The redirect URI.
+    pub action: String,
+    /// Names and values of the answer.
+    pub fields: Vec<(&'static str, String)>,
+    /// Names the page's script in its Content-Security-Policy.
+    pub nonce: String,
+}
+
 /// A page that ends a request that cannot go on.
 #[derive(Template)]
 #[template(path = "error.html")]

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::front_channel;
 use super::sender;
 use super::texts::Problems;
 use super::token_exchange;
@@ -24,6 +25,7 @@ pub fn judge(metadata: &ClientMetadata) -> Vec<MetadataProblem> {
     judge_authentication(metadata, &mut problems);
     judge_keys(metadata, &mut problems);
     judge_logout(metadata, &mut problems);
+    front_channel::judge(metadata, &mut problems);
     judge_admin_scope(metadata, &mut problems);
     token_exchange::judge(metadata, &mut problems);
     judge_lifetimes(metadata, &mut problems);

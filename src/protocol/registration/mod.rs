@@ -5,6 +5,7 @@
 
 mod accounts;
 mod clients;
+mod front_channel;
 mod resource_servers;
 mod sender;
 mod texts;

@@ -23,9 +23,9 @@ export class Person {
   /**
    * Walks an authorization request to its end and returns the URL at the client's redirect URI.
    * `consent` is what to press if asked: 'allow' or 'deny'. `pages` collects the ids of the forms met.
+   * `redirectUri` is for requests whose address does not show it.
    */
-  async authorize(url, { consent = 'allow', pages = [] } = {}) {
-    const redirectUri = new URL(url).searchParams.get('redirect_uri');
+  async authorize(url, { consent = 'allow', pages = [], redirectUri = redirectUriOf(url) } = {}) {
     let stop = await this.#go({ url: new URL(url) }, redirectUri);
     for (let step = 0; stop.left === undefined; step += 1) {
       assert.ok(step < STEP_LIMIT, `still at ${stop.url.pathname} after ${STEP_LIMIT} forms`);
@@ -107,6 +107,10 @@ export class Person {
     if (expired) this.#cookies.delete(name);
     else this.#cookies.set(name, value);
   }
+}
+
+function redirectUriOf(url) {
+  return new URL(url).searchParams.get('redirect_uri');
 }
 
 /** Is this URL the registered one, give or take the response's parameters? */

@@ -24,8 +24,8 @@ export function seeded(server, clientId) {
 }
 
 /** Finds everything through discovery; ID tokens are verified by their signature, not by trust in the connection. */
-export function discover(server, clientId, authentication) {
-  return client.discovery(new URL(server.issuer), clientId, undefined, authentication, {
+export function discover(server, clientId, authentication, metadata = undefined) {
+  return client.discovery(new URL(server.issuer), clientId, metadata, authentication, {
     execute: [client.allowInsecureRequests, client.enableNonRepudiationChecks],
   });
 }
@@ -48,7 +48,9 @@ export async function registerClient(server, metadata) {
   assert.equal(response.status, 201, body);
   const { client_id: id, client_secret: secret } = JSON.parse(body);
   assert.match(secret, /^kss_/);
-  return discover(server, id, client.ClientSecretBasic(secret));
+  // What the library has to know about itself, too.
+  const { authorization_signed_response_alg: alg } = metadata;
+  return discover(server, id, client.ClientSecretBasic(secret), { authorization_signed_response_alg: alg });
 }
 
 /** An authorization request with PKCE, state and nonce, and the checks its answer has to pass. */

@@ -218,13 +218,14 @@ const NAMES: [&str; 12] = [
 /// What only time or another test brings about.
 const LATER: [&str; 2] = ["keystead_cleaned_rows_total", "keystead_log_lines_dropped_total"];
 
-const VALUES: [&str; 18] = [
+const VALUES: [&str; 19] = [
     "accepted",
     "authorization_code",
     "busy",
     "client_credentials",
     "false",
     "grants",
+    "pushed_requests",
     "refresh_token",
     "refused",
     "replayed",
@@ -239,13 +240,14 @@ const VALUES: [&str; 18] = [
     "keys",
 ];
 
-const PUBLIC_ROUTES: [&str; 22] = [
+const PUBLIC_ROUTES: [&str; 24] = [
     "none",
     "/.well-known/oauth-authorization-server",
     "/.well-known/openid-configuration",
     "/assets/demo.js",
     "/assets/keystead.css",
     "/assets/keystead.js",
+    "/cancel",
     "/consent",
     "/demo",
     "/demo/callback",
@@ -255,6 +257,7 @@ const PUBLIC_ROUTES: [&str; 22] = [
     "/logout",
     "/metrics",
     "/oauth2/authorize",
+    "/oauth2/par",
     "/oauth2/end_session",
     "/oauth2/introspect",
     "/oauth2/jwks",

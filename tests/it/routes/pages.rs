@@ -76,6 +76,7 @@ async fn statuses_tell_programs_what_pages_tell_people() {
     out of date: 403
     from another site: 403
     answered before: 400
+    form_post: 200
     signed in: 200
     device: 200
     device code wrong: 400

@@ -1,5 +1,7 @@
 //! One file for each specification; a test's name starts with its section.
 
+mod form_post;
+mod jarm;
 mod logout_channels;
 mod oidc_core;
 mod oidc_discovery;
@@ -12,6 +14,8 @@ mod rfc8628;
 mod rfc8693;
 mod rfc8707;
 mod rfc9068;
+mod rfc9101;
+mod rfc9126;
 mod rfc9449;
 mod rp_initiated_logout;
 mod signed_answers;

@@ -32,6 +32,7 @@ async fn sign_in_pages(app: &TestApp, rp: &RelyingParty, browser: &mut Browser) 
     let elsewhere = browser.post_from_elsewhere(app, "/consent", &[("decision", "allow")]).await;
     browser.submit(app, &consent, "/consent", &[("decision", "allow")]).await;
     let answered = browser.submit(app, &consent, "/consent", &[("decision", "allow")]).await;
+    let form_post = browser.open(app, &rp.authorization_path(&[("response_mode", "form_post")])).await;
     let signed_in = browser.get(app, "/login").await;
     let mut stranger = Browser::default();
     let alone = stranger.get(app, "/login").await;
@@ -48,6 +49,7 @@ async fn sign_in_pages(app: &TestApp, rp: &RelyingParty, browser: &mut Browser) 
         ("out of date", stale),
         ("from another site", elsewhere),
         ("answered before", answered),
+        ("form_post", form_post),
         ("signed in", signed_in),
     ]
 }

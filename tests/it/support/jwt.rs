@@ -84,6 +84,11 @@ impl Es256 {
         self.sign(&serde_json::json!({ "alg": "ES256", "typ": "JWT", "kid": self.kid }), &claims)
     }
 
+    /// Signs claims as a request object (RFC 9101).
+    pub fn request_object(&self, claims: &Value) -> String {
+        self.sign(&serde_json::json!({ "alg": "ES256", "typ": "oauth-authz-req+jwt", "kid": self.kid }), claims)
+    }
+
     /// Signs claims as an access token.
     pub fn access_token(&self, claims: &Value) -> String {
         self.sign(&serde_json::json!({ "alg": "ES256", "typ": "at+jwt", "kid": self.kid }), claims)
@@ -98,13 +103,18 @@ pub async fn jwks(app: &TestApp) -> JwkSet {
 /// Verifies a token as a relying party or resource server does that knows the JWKS and its own name, and gives the claims.
 /// Times are left out, because the library would take them from the machine.
 pub fn verify(keys: &JwkSet, jwt: &str, audience: &str) -> Result<Value, String> {
+    verify_with(keys, jwt, audience, &["exp", "iss", "aud", "sub"])
+}
+
+/// The same with other claims that must be there.
+pub fn verify_with(keys: &JwkSet, jwt: &str, audience: &str, required: &[&str]) -> Result<Value, String> {
     let header = decode_header(jwt).map_err(|e| e.to_string())?;
     let jwk = keys.find(header.kid.as_deref().unwrap_or_default()).ok_or("no key of this kid")?;
     let algorithm = jwk.common.key_algorithm.ok_or("the key names no algorithm")?.to_string().parse();
     let mut validation = Validation::new(algorithm.map_err(|_| "an unknown algorithm")?);
     validation.set_audience(&[audience]);
     validation.set_issuer(&[ISSUER]);
-    validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+    validation.set_required_spec_claims(required);
     validation.validate_exp = false;
     let key = DecodingKey::from_jwk(jwk).map_err(|e| e.to_string())?;
     Ok(decode::<Value>(jwt, &key, &validation).map_err(|e| e.to_string())?.claims)

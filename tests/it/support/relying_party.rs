@@ -4,7 +4,7 @@ use keystead::crypto::s256_challenge;
 use serde_json::Value;
 use url::Url;
 
-use super::{Answer, Browser, ClientFixture, TestApp, jwt_part};
+use super::{Answer, Browser, ClientFixture, TestApp, basic, form, jwt_part};
 
 /// A verifier for tests that need no other.
 pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -63,8 +63,8 @@ impl RelyingParty {
         }
     }
 
-    /// A path for the authorization endpoint; `more` adds or replaces parameters, an empty value removes one.
-    pub fn authorization_path(&self, more: &[(&str, &str)]) -> String {
+    /// The parameters of an authorization request; `more` adds or replaces some, an empty value removes one.
+    pub fn request(&self, more: &[(&str, &str)]) -> Vec<(String, String)> {
         let challenge = s256_challenge(VERIFIER);
         let mut params = vec![
             ("response_type", "code"),
@@ -78,6 +78,45 @@ impl RelyingParty {
         ];
         params.retain(|(name, _)| !more.iter().any(|(other, _)| other == name));
         params.extend(more.iter().filter(|(_, value)| !value.is_empty()));
+        params.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    /// A path for the authorization endpoint with the parameters of [`RelyingParty::request`].
+    pub fn authorization_path(&self, more: &[(&str, &str)]) -> String {
+        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(self.request(more)).finish();
+        format!("/oauth2/authorize?{query}")
+    }
+
+    /// Pushes the parameters of [`RelyingParty::request`] (RFC 9126).
+    pub async fn push(&self, app: &TestApp, more: &[(&str, &str)]) -> Answer {
+        self.push_with(app, &[], more).await
+    }
+
+    /// The same with these DPoP proofs.
+    pub async fn push_with(&self, app: &TestApp, proofs: &[&str], more: &[(&str, &str)]) -> Answer {
+        let params = self.request(more);
+        let params: Vec<(&str, &str)> = params.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let mut request = form("/oauth2/par", &params);
+        if !self.public {
+            let (id, secret) = self.client.pair();
+            request.headers_mut().insert("authorization", basic(id, secret).parse().unwrap());
+        }
+        for proof in proofs {
+            request.headers_mut().append("dpop", proof.parse().unwrap());
+        }
+        app.send(request).await
+    }
+
+    /// A path for the authorization endpoint that names a request which is pushed for it.
+    pub async fn pushed_path(&self, app: &TestApp, more: &[(&str, &str)]) -> String {
+        let answer = self.push(app, more).await;
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        self.path_of(answer.json()["request_uri"].as_str().unwrap())
+    }
+
+    /// The path for a request that was pushed.
+    pub fn path_of(&self, request_uri: &str) -> String {
+        let params = [("client_id", self.client.id.as_str()), ("request_uri", request_uri)];
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
         format!("/oauth2/authorize?{query}")
     }

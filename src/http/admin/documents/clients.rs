@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::schemas;
 use crate::domain::{
     ApplicationType, Client, ClientAuthMethod, ClientId, ClientMetadata, ClientProtocol, ClientSecret, GrantType,
-    MetadataProblem, RedirectUri, RefreshTokenRotation, Scope, Secret, SigningAlgorithm,
+    MetadataProblem, RedirectUri, RefreshTokenRotation, ResponseMode, Scope, Secret, SigningAlgorithm,
 };
 use crate::flows::admin::clients::{ClientDraft, CreatedClient};
 use crate::protocol::registration;
@@ -138,6 +138,25 @@ pub struct ClientDocument {
     /// Whether it may get tokens in which it acts for the subject, and is named as the actor. False when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_exchange_delegation: Option<bool>,
+    /// Whether its authorization requests must be pushed first (RFC 9126). False when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub require_pushed_authorization_requests: Option<bool>,
+    /// Whether its authorization requests must be signed (RFC 9101); needs `jwks` or `jwks_uri`. False when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub require_signed_request_object: Option<bool>,
+    /// The one algorithm of its request objects; any that discovery names when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schemas::SigningAlgorithmName>)]
+    pub request_object_signing_alg: Option<SigningAlgorithm>,
+    /// The algorithm of signed authorization responses (JARM); `RS256` when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schemas::SigningAlgorithmName>)]
+    pub authorization_signed_response_alg: Option<SigningAlgorithm>,
+    /// The response modes in which it may be answered; all when absent. A request that names none gets `query`, or the first of these where
+    /// `query` is not among them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<schemas::ResponseModeName>>)]
+    pub response_modes: Option<Vec<ResponseMode>>,
     /// Switched off: it can do nothing, and its tokens are dead for good. False when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disabled: Option<bool>,
@@ -239,6 +258,11 @@ impl ClientDocument {
             token_exchange_audiences: Some(m.protocol.token_exchange_audiences).filter(|named| !named.is_empty()),
             token_exchange_impersonation: m.protocol.token_exchange_impersonation.then_some(true),
             token_exchange_delegation: m.protocol.token_exchange_delegation.then_some(true),
+            require_pushed_authorization_requests: Some(m.protocol.require_pushed_authorization_requests),
+            require_signed_request_object: Some(m.protocol.require_signed_request_object),
+            request_object_signing_alg: m.protocol.request_object_signing_alg,
+            authorization_signed_response_alg: m.protocol.authorization_signed_response_alg,
+            response_modes: m.protocol.response_modes,
             disabled: Some(draft.disabled),
         }
     }
@@ -311,6 +335,11 @@ impl ClientDocument {
                 token_exchange_audiences: self.token_exchange_audiences.unwrap_or_default(),
                 token_exchange_impersonation: self.token_exchange_impersonation.unwrap_or_default(),
                 token_exchange_delegation: self.token_exchange_delegation.unwrap_or_default(),
+                require_pushed_authorization_requests: self.require_pushed_authorization_requests.unwrap_or_default(),
+                require_signed_request_object: self.require_signed_request_object.unwrap_or_default(),
+                request_object_signing_alg: self.request_object_signing_alg,
+                authorization_signed_response_alg: self.authorization_signed_response_alg,
+                response_modes: self.response_modes,
             },
         };
         Ok(ClientDraft { metadata, disabled: self.disabled.unwrap_or(false) })

@@ -23,6 +23,7 @@ names! {
     TokenEndpointAuthMethod: domain::ClientAuthMethod::ALL.iter().map(|value| value.as_str());
     GrantTypeName: domain::GrantType::ALL.iter().map(|value| value.as_str());
     ApplicationTypeName: domain::ApplicationType::ALL.iter().map(|value| value.as_str());
+    ResponseModeName: domain::ResponseMode::ALL.iter().map(|value| value.as_str());
     SigningAlgorithmName: domain::SigningAlgorithm::ALL.iter().map(|value| value.as_str());
     RefreshTokenRotationName: domain::RefreshTokenRotation::ALL.iter().map(|value| value.as_str());
     KeyAlgorithmName: domain::KeyAlgorithm::ALL.iter().map(|value| value.as_str());

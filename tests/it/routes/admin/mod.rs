@@ -8,6 +8,7 @@ mod client_registration;
 mod client_secrets;
 mod client_state;
 mod clients;
+mod front_channel;
 mod keys;
 mod lists;
 mod openapi;

@@ -142,7 +142,7 @@ async fn security_05_errors_about_client_or_redirect_uri_are_shown_and_all_other
         ("max_age", "-1", "invalid_request"),
         ("code_challenge", "short", "invalid_request"),
         ("id_token_hint", "garbage", "invalid_request"),
-        ("request", "e30.e30.", "request_not_supported"),
+        ("request", "e30.e30.", "invalid_request_object"),
         ("request_uri", "https://rp.example/request", "request_uri_not_supported"),
         ("registration", "{}", "registration_not_supported"),
         ("resource", "https://unknown.example", "invalid_target"),

@@ -120,10 +120,10 @@ async fn protocol_17_a_missing_response_type_is_an_error_in_the_query() {
 }
 
 #[tokio::test]
-async fn protocol_21_and_22_request_objects_are_not_supported_and_discovery_says_so() {
+async fn protocol_21_and_22_unsigned_objects_and_addresses_of_objects_are_refused_and_discovery_says_so() {
     let (app, rp, mut browser) = scene().await;
     for (name, value, expected) in [
-        ("request", "eyJhbGciOiJub25lIn0.e30.", "request_not_supported"),
+        ("request", "eyJhbGciOiJub25lIn0.e30.", "invalid_request_object"),
         ("request_uri", "https://rp.example/request.jwt", "request_uri_not_supported"),
         ("request_uri", "http://169.254.169.254/", "request_uri_not_supported"),
         ("registration", "{\"client_name\":\"x\"}", "registration_not_supported"),
@@ -132,9 +132,9 @@ async fn protocol_21_and_22_request_objects_are_not_supported_and_discovery_says
         assert_eq!(error(&answer).as_deref(), Some(expected), "{name}");
     }
     let discovery = app.get("/.well-known/openid-configuration").await.json();
-    for name in ["request_parameter_supported", "request_uri_parameter_supported"] {
-        assert_eq!(discovery[name], false, "{name}");
-    }
+    assert_eq!(discovery["request_parameter_supported"], true);
+    assert_eq!(discovery["request_uri_parameter_supported"], false);
+    assert!(!discovery["request_object_signing_alg_values_supported"].to_string().contains("none"));
 }
 
 #[tokio::test]

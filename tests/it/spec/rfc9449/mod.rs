@@ -2,6 +2,7 @@
 
 mod binding;
 mod proofs;
+mod pushed;
 mod refresh;
 mod resource;
 
