@@ -9,6 +9,7 @@ use super::{ResponseMode, SigningAlgorithm};
 /// has its default, and what an earlier version wrote and this one does not know is left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches of several specifications")]
 pub struct ClientProtocol {
     /// Its public keys by value (RFC 7591 §2): a JWK set.
     #[serde(skip_serializing_if = "Option::is_none")]

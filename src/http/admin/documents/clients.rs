@@ -2,16 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use time::OffsetDateTime;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::schemas;
 use crate::domain::{
-    ApplicationType, Client, ClientAuthMethod, ClientId, ClientMetadata, ClientProtocol, ClientSecret, GrantType,
-    MetadataProblem, RedirectUri, RefreshTokenRotation, ResponseMode, Scope, Secret, SigningAlgorithm,
+    ApplicationType, ClientAuthMethod, ClientId, ClientMetadata, ClientProtocol, GrantType, MetadataProblem,
+    RedirectUri, RefreshTokenRotation, ResponseMode, Scope, SigningAlgorithm,
 };
-use crate::flows::admin::clients::{ClientDraft, CreatedClient};
+use crate::flows::admin::clients::ClientDraft;
 use crate::protocol::registration;
 
 /// A client as it is sent. What is absent or null has its default.
@@ -162,62 +160,6 @@ pub struct ClientDocument {
     pub disabled: Option<bool>,
 }
 
-/// A client as it is shown. Its secrets are not: only when they were made.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct ClientView {
-    /// What is registered; what is absent has its default.
-    #[serde(flatten)]
-    pub registered: ClientDocument,
-    /// When it was registered, in seconds since the epoch (RFC 7591 §3.2.1).
-    pub client_id_issued_at: i64,
-    /// Since when it is switched off.
-    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
-    pub disabled_at: Option<OffsetDateTime>,
-    /// When it was changed last.
-    #[serde(with = "time::serde::rfc3339")]
-    pub updated_at: OffsetDateTime,
-    /// Its live secrets, oldest first.
-    pub client_secrets: Vec<ClientSecretView>,
-}
-
-/// One live secret of a client, without the secret.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct ClientSecretView {
-    /// Names it for removal.
-    pub id: Uuid,
-    /// When it was made.
-    #[serde(with = "time::serde::rfc3339")]
-    pub created_at: OffsetDateTime,
-}
-
-/// A client that was just made.
-#[derive(Serialize, ToSchema)]
-pub struct CreatedClientView {
-    /// The client.
-    #[serde(flatten)]
-    pub client: ClientView,
-    /// Its secret, shown this once. Public clients have none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub client_secret: Option<String>,
-    /// 0: it does not expire (RFC 7591 §3.2.1).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub client_secret_expires_at: Option<i64>,
-}
-
-/// A secret that was just made.
-#[derive(Serialize, ToSchema)]
-pub struct CreatedSecretView {
-    /// Names it for removal.
-    pub id: Uuid,
-    /// The secret, shown this once.
-    pub client_secret: String,
-    /// 0: it does not expire.
-    pub client_secret_expires_at: i64,
-    /// When it was made.
-    #[serde(with = "time::serde::rfc3339")]
-    pub created_at: OffsetDateTime,
-}
-
 impl ClientDocument {
     /// What is registered about a client, as it would have been sent.
     #[must_use]
@@ -283,6 +225,7 @@ impl ClientDocument {
     /// Members that cannot be read, all of them.
     pub fn into_draft(self) -> Result<ClientDraft, Vec<MetadataProblem>> {
         let default = ClientMetadata::default();
+        let protocol = self.protocol();
         let mut problems = Vec::new();
         let application_type = self.application_type.unwrap_or(default.application_type);
         let grant_types = self.grant_types.unwrap_or(default.grant_types);
@@ -320,29 +263,34 @@ impl ClientDocument {
             refresh_token_absolute_lifetime: self.refresh_token_absolute_lifetime,
             refresh_token_idle_lifetime: self.refresh_token_idle_lifetime,
             refresh_token_grace_period: self.refresh_token_grace_period,
-            protocol: ClientProtocol {
-                jwks: self.jwks,
-                jwks_uri: self.jwks_uri,
-                token_endpoint_auth_signing_alg: self.token_endpoint_auth_signing_alg,
-                client_assertion_issuer: self.client_assertion_issuer,
-                client_assertion_subject: self.client_assertion_subject,
-                backchannel_logout_uri: self.backchannel_logout_uri,
-                frontchannel_logout_uri: self.frontchannel_logout_uri,
-                userinfo_signed_response_alg: self.userinfo_signed_response_alg,
-                introspection_signed_response_alg: self.introspection_signed_response_alg,
-                dpop_bound_access_tokens: self.dpop_bound_access_tokens.unwrap_or(false),
-                refresh_token_rotation: self.refresh_token_rotation.unwrap_or_default(),
-                token_exchange_audiences: self.token_exchange_audiences.unwrap_or_default(),
-                token_exchange_impersonation: self.token_exchange_impersonation.unwrap_or_default(),
-                token_exchange_delegation: self.token_exchange_delegation.unwrap_or_default(),
-                require_pushed_authorization_requests: self.require_pushed_authorization_requests.unwrap_or_default(),
-                require_signed_request_object: self.require_signed_request_object.unwrap_or_default(),
-                request_object_signing_alg: self.request_object_signing_alg,
-                authorization_signed_response_alg: self.authorization_signed_response_alg,
-                response_modes: self.response_modes,
-            },
+            protocol,
         };
         Ok(ClientDraft { metadata, disabled: self.disabled.unwrap_or(false) })
+    }
+
+    /// The newer members.
+    fn protocol(&self) -> ClientProtocol {
+        ClientProtocol {
+            jwks: self.jwks.clone(),
+            jwks_uri: self.jwks_uri.clone(),
+            token_endpoint_auth_signing_alg: self.token_endpoint_auth_signing_alg,
+            client_assertion_issuer: self.client_assertion_issuer.clone(),
+            client_assertion_subject: self.client_assertion_subject.clone(),
+            backchannel_logout_uri: self.backchannel_logout_uri.clone(),
+            frontchannel_logout_uri: self.frontchannel_logout_uri.clone(),
+            userinfo_signed_response_alg: self.userinfo_signed_response_alg,
+            introspection_signed_response_alg: self.introspection_signed_response_alg,
+            dpop_bound_access_tokens: self.dpop_bound_access_tokens.unwrap_or(false),
+            refresh_token_rotation: self.refresh_token_rotation.unwrap_or_default(),
+            token_exchange_audiences: self.token_exchange_audiences.clone().unwrap_or_default(),
+            token_exchange_impersonation: self.token_exchange_impersonation.unwrap_or_default(),
+            token_exchange_delegation: self.token_exchange_delegation.unwrap_or_default(),
+            require_pushed_authorization_requests: self.require_pushed_authorization_requests.unwrap_or_default(),
+            require_signed_request_object: self.require_signed_request_object.unwrap_or_default(),
+            request_object_signing_alg: self.request_object_signing_alg,
+            authorization_signed_response_alg: self.authorization_signed_response_alg,
+            response_modes: self.response_modes.clone(),
+        }
     }
 }
 
@@ -359,7 +307,7 @@ fn judge_response_types(sent: Option<&[String]>, grant_types: &[GrantType], prob
     }
 }
 
-fn response_types(grant_types: &[GrantType]) -> Vec<String> {
+pub(super) fn response_types(grant_types: &[GrantType]) -> Vec<String> {
     if grant_types.contains(&GrantType::AuthorizationCode) { vec!["code".to_owned()] } else { Vec::new() }
 }
 
@@ -369,42 +317,4 @@ fn problem(field: &str, sentence: &str) -> MetadataProblem {
 
 fn texts(uris: &[RedirectUri]) -> Vec<String> {
     uris.iter().map(ToString::to_string).collect()
-}
-
-impl From<Client> for ClientView {
-    fn from(client: Client) -> Self {
-        let response_types = response_types(&client.metadata.grant_types);
-        let draft = ClientDraft { metadata: client.metadata, disabled: client.disabled_at.is_some() };
-        let document = ClientDocument::of(&client.id, draft);
-        Self {
-            registered: ClientDocument { response_types: Some(response_types), ..document },
-            client_id_issued_at: client.created_at.unix_timestamp(),
-            disabled_at: client.disabled_at,
-            updated_at: client.updated_at,
-            client_secrets: client.secrets.iter().map(ClientSecretView::from).collect(),
-        }
-    }
-}
-
-impl From<&ClientSecret> for ClientSecretView {
-    fn from(secret: &ClientSecret) -> Self {
-        Self { id: secret.id.0, created_at: secret.created_at }
-    }
-}
-
-impl From<CreatedClient> for CreatedClientView {
-    fn from(created: CreatedClient) -> Self {
-        let client_secret = created.secret.map(|secret| secret.expose().to_owned());
-        let client_secret_expires_at = client_secret.as_ref().map(|_| 0);
-        Self { client: created.client.into(), client_secret, client_secret_expires_at }
-    }
-}
-
-impl CreatedSecretView {
-    /// Shows a secret this once.
-    #[must_use]
-    pub fn new(stored: &ClientSecret, secret: &Secret) -> Self {
-        let client_secret = secret.expose().to_owned();
-        Self { id: stored.id.0, client_secret, client_secret_expires_at: 0, created_at: stored.created_at }
-    }
 }

@@ -3,13 +3,15 @@
 //! Members that are sent are all optional, so that one form serves creation, where a default steps in, and merge patches.
 
 mod activity;
+mod client_views;
 mod clients;
 mod resource_servers;
 mod schemas;
 mod users;
 
 pub use activity::{AuditEventView, GrantView, KeyView, RotateRequest, SessionView};
-pub use clients::{ClientDocument, ClientSecretView, ClientView, CreatedClientView, CreatedSecretView};
+pub use client_views::{ClientSecretView, ClientView, CreatedClientView, CreatedSecretView};
+pub use clients::ClientDocument;
 pub use resource_servers::{ResourceServerDocument, ResourceServerView};
 pub use schemas::{NewClient, NewResourceServer, NewUser, merge_flattened};
 pub use users::{UserDocument, UserView};
