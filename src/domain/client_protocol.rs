@@ -11,6 +11,9 @@ use super::{ResponseMode, SigningAlgorithm};
 #[serde(default)]
 #[expect(clippy::struct_excessive_bools, reason = "independent switches of several specifications")]
 pub struct ClientProtocol {
+    /// Which set of switches it follows.
+    #[serde(skip_serializing_if = "ClientProfile::is_default")]
+    pub profile: ClientProfile,
     /// Its public keys by value (RFC 7591 §2): a JWK set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks: Option<Value>,
@@ -73,6 +76,17 @@ pub struct ClientProtocol {
 }
 
 impl ClientProtocol {
+    /// The algorithms with which the client may sign where it has registered this one or none (FAPI 2.0 §5.4: not RS256).
+    #[must_use]
+    pub fn algorithms<'a>(&self, registered: Option<&'a SigningAlgorithm>) -> &'a [SigningAlgorithm] {
+        const FAPI: &[SigningAlgorithm] = &[SigningAlgorithm::Ps256, SigningAlgorithm::Es256, SigningAlgorithm::EdDsa];
+        match registered {
+            Some(one) => std::slice::from_ref(one),
+            None if self.profile == ClientProfile::Fapi2 => FAPI,
+            None => SigningAlgorithm::ALL,
+        }
+    }
+
     /// Whether the client may be answered in this mode.
     #[must_use]
     pub fn allows(&self, mode: ResponseMode) -> bool {
@@ -84,6 +98,30 @@ impl ClientProtocol {
     pub fn usual_response_mode(&self) -> ResponseMode {
         let first = self.response_modes.as_ref().and_then(|modes| modes.first());
         first.copied().filter(|_| !self.allows(ResponseMode::Query)).unwrap_or_default()
+    }
+}
+
+/// A set of switches for a kind of client. It gives the other members their defaults and refuses what contradicts it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientProfile {
+    /// None in particular.
+    #[default]
+    Default,
+    /// FAPI 2.0 Security Profile: pushed requests, tokens bound to their holder, no secrets.
+    Fapi2,
+    /// An application on somebody's device (RFC 8252).
+    Native,
+    /// A client of the Model Context Protocol: as an installed application, and each token is for one resource that it names.
+    Mcp,
+}
+
+super::client::text_form!(ClientProfile { Default => "default", Fapi2 => "fapi2", Native => "native", Mcp => "mcp" });
+
+impl ClientProfile {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
     }
 }
 

@@ -23,7 +23,7 @@ pub use audit::{Actor, AuditEvent, Origin};
 pub use client::{
     ApplicationType, Client, ClientAuthMethod, ClientMetadata, ClientSecret, GrantType, MetadataProblem, RefreshPolicy,
 };
-pub use client_protocol::{ClientProtocol, RefreshTokenRotation};
+pub use client_protocol::{ClientProfile, ClientProtocol, RefreshTokenRotation};
 pub use clock::{Clock, Timestamp};
 pub use device::{DeviceDecision, DevicePoll, DeviceRequest};
 pub use exchange::Ancestor;

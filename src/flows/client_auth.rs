@@ -55,7 +55,7 @@ async fn by_assertion(engine: &Engine, named: &str, assertion: &str) -> Result<A
     let accepted = client_assertion::judge(&client, jwt.typ.as_deref(), &jwt.claims, audiences, now)?;
     let keys =
         client_keys::of(engine, &client, jwt.kid.as_deref()).await.map_err(|error| refused(error.to_string()))?;
-    jwt.verify(&keys, &client_assertion::algorithms(&client)).map_err(|error| refused(error.to_string()))?;
+    jwt.verify(&keys, client_assertion::algorithms(&client)).map_err(|error| refused(error.to_string()))?;
     if let Some(jti) = &accepted.jti {
         let key = crypto::sha256(format!("assertion {} {jti}", client.id).as_bytes());
         if !store::proofs::use_once(engine.store.pool(), &key, accepted.expires_at).await? {

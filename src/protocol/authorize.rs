@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::domain::{Client, ClientId, GrantType, KeyThumbprint, RequestId, ResponseMode, Scope, Timestamp};
+use crate::domain::{
+    Client, ClientId, ClientProfile, GrantType, KeyThumbprint, RequestId, ResponseMode, Scope, Timestamp,
+};
 
 use super::audience::STANDARD_SCOPES;
 use super::error::{ErrorCode, OAuthError};
@@ -227,7 +229,7 @@ pub fn judge(
         state: bounded(addressee.state.as_deref(), "state", LONGEST_STATE)?,
         nonce: bounded(params.one("nonce")?, "nonce", 512)?,
         scope,
-        resources: resources(params)?,
+        resources: requested_resources(client, params)?,
         code_challenge,
         dpop_jkt: sender::parse_jkt(params)?,
         prompt: parse_prompt(params.one("prompt")?)?,
@@ -266,6 +268,17 @@ fn refuse_unsupported(params: &Params) -> Result<(), OAuthError> {
         return Err(OAuthError::new(ErrorCode::RegistrationNotSupported, sentence));
     }
     Ok(())
+}
+
+/// MCP authorization: each token is for the one server that the client is about to talk to, so it says which.
+fn requested_resources(client: &Client, params: &Params) -> Result<Vec<String>, OAuthError> {
+    let resources = resources(params)?;
+    if resources.is_empty() && client.metadata.protocol.profile == ClientProfile::Mcp {
+        let sentence =
+            "resource is missing: a client of profile mcp names the server that the token is for (RFC 8707).";
+        return Err(OAuthError::new(ErrorCode::InvalidTarget, sentence));
+    }
+    Ok(resources)
 }
 
 /// The scope that a client may ask for. What is registered is the limit in every grant.

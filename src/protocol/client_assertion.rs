@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use time::Duration;
 
-use crate::domain::{Client, ClientAuthMethod, SigningAlgorithm, Timestamp};
+use crate::domain::{Client, ClientAuthMethod, ClientProfile, SigningAlgorithm, Timestamp};
 
 use super::error::{ErrorCode, OAuthError};
 
@@ -36,12 +36,9 @@ pub struct Audiences<'a> {
 
 /// The algorithms that a client may sign its assertions with.
 #[must_use]
-pub fn algorithms(client: &Client) -> Vec<SigningAlgorithm> {
-    client
-        .metadata
-        .protocol
-        .token_endpoint_auth_signing_alg
-        .map_or_else(|| SigningAlgorithm::ALL.to_vec(), |one| vec![one])
+pub fn algorithms(client: &Client) -> &[SigningAlgorithm] {
+    let protocol = &client.metadata.protocol;
+    protocol.algorithms(protocol.token_endpoint_auth_signing_alg.as_ref())
 }
 
 /// The client that an assertion claims to be from, before anything is believed (RFC 7523 §3: `sub` is the client).
@@ -84,7 +81,7 @@ pub fn judge(
             "iss and sub must both be the client_id"
         }));
     }
-    if !is_for_us(claims.get("aud"), audiences) {
+    if !is_for_us(claims.get("aud"), audiences, protocol.profile) {
         return Err(refused("aud must be this server's issuer identifier and nothing else"));
     }
     let expires_at = judge_times(claims, platform.is_some(), now)?;
@@ -98,7 +95,11 @@ pub fn judge(
 }
 
 /// One audience only: an assertion that is also good elsewhere could be sent on to us from there (CVE-2025-27370).
-fn is_for_us(aud: Option<&Value>, audiences: Audiences<'_>) -> bool {
+fn is_for_us(aud: Option<&Value>, audiences: Audiences<'_>, profile: ClientProfile) -> bool {
+    // FAPI 2.0 §5.3.2.1: the issuer, as a text.
+    if profile == ClientProfile::Fapi2 {
+        return aud.and_then(Value::as_str) == Some(audiences.issuer);
+    }
     let only = match aud {
         Some(Value::Array(all)) if all.len() == 1 => all.first(),
         other => other,
@@ -184,6 +185,22 @@ mod tests {
         assert!(judged(|c, _| drop(c.insert("aud".into(), json!(["https://id.example"])))).is_ok());
         assert!(judged(|c, _| drop(c.insert("aud".into(), json!("https://id.example/oauth2/token")))).is_ok());
         assert!(judged(|c, _| drop(c.remove("iat"))).is_ok());
+    }
+
+    #[test]
+    fn a_client_of_fapi_names_the_issuer_only_and_does_not_sign_with_rs256() {
+        let now = Clock::System.now();
+        let fapi = client(ClientProtocol { profile: ClientProfile::Fapi2, ..ClientProtocol::default() });
+        assert!(!algorithms(&fapi).contains(&SigningAlgorithm::Rs256));
+        for (aud, expected) in [
+            (json!("https://id.example"), true),
+            (json!(["https://id.example"]), false),
+            (json!("https://id.example/oauth2/token"), false),
+        ] {
+            let mut claims = usual(now);
+            claims.insert("aud".into(), aud.clone());
+            assert_eq!(judge(&fapi, None, &claims, AUDIENCES, now).is_ok(), expected, "{aud}");
+        }
     }
 
     #[test]

@@ -37,10 +37,8 @@ pub fn invalid(sentence: impl Into<String>) -> OAuthError {
 /// The algorithms with which the client may sign: the one that it registered, or any of ours. Never `none`, which is no signature.
 #[must_use]
 pub fn algorithms(client: &Client) -> &[SigningAlgorithm] {
-    match &client.metadata.protocol.request_object_signing_alg {
-        Some(registered) => std::slice::from_ref(registered),
-        None => SigningAlgorithm::ALL,
-    }
+    let protocol = &client.metadata.protocol;
+    protocol.algorithms(protocol.request_object_signing_alg.as_ref())
 }
 
 /// The parameters of a request object, to be believed only once its signature was verified. §6.3: only these count, whatever stands beside it.

@@ -6,6 +6,7 @@
 mod accounts;
 mod clients;
 mod front_channel;
+mod profiles;
 mod resource_servers;
 mod sender;
 mod texts;
@@ -13,4 +14,5 @@ mod token_exchange;
 
 pub use accounts::{AccountDraft, judge_account, judge_password};
 pub use clients::{judge, judge_scope, redirect_uris};
+pub use profiles::defaults;
 pub use resource_servers::{ResourceServerDraft, judge_resource_server};

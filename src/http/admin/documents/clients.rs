@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 
 use super::schemas;
 use crate::domain::{
-    ApplicationType, ClientAuthMethod, ClientId, ClientMetadata, ClientProtocol, GrantType, MetadataProblem,
-    RedirectUri, RefreshTokenRotation, ResponseMode, Scope, SigningAlgorithm,
+    ApplicationType, ClientAuthMethod, ClientId, ClientMetadata, ClientProfile, ClientProtocol, GrantType,
+    MetadataProblem, RedirectUri, RefreshTokenRotation, ResponseMode, Scope, SigningAlgorithm,
 };
 use crate::flows::admin::clients::ClientDraft;
 use crate::protocol::registration;
@@ -86,6 +86,11 @@ pub struct ClientDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 300)]
     pub refresh_token_grace_period: Option<i32>,
+    /// A set of switches for its kind: `fapi2` (FAPI 2.0 Security Profile), `native` (installed on a device), `mcp` (Model Context Protocol).
+    /// It gives absent members other defaults, shown here as any others, and refuses what contradicts it. `default` when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schemas::ClientProfileName>)]
+    pub profile: Option<ClientProfile>,
     /// Its public keys by value: a JWK set. Not beside `jwks_uri`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
@@ -195,6 +200,7 @@ impl ClientDocument {
             frontchannel_logout_uri: m.protocol.frontchannel_logout_uri,
             userinfo_signed_response_alg: m.protocol.userinfo_signed_response_alg,
             introspection_signed_response_alg: m.protocol.introspection_signed_response_alg,
+            profile: Some(m.protocol.profile),
             dpop_bound_access_tokens: Some(m.protocol.dpop_bound_access_tokens),
             refresh_token_rotation: Some(m.protocol.refresh_token_rotation),
             token_exchange_audiences: Some(m.protocol.token_exchange_audiences).filter(|named| !named.is_empty()),
@@ -224,8 +230,8 @@ impl ClientDocument {
     /// # Errors
     /// Members that cannot be read, all of them.
     pub fn into_draft(self) -> Result<ClientDraft, Vec<MetadataProblem>> {
-        let default = ClientMetadata::default();
-        let protocol = self.protocol();
+        let default = registration::defaults(self.profile.unwrap_or_default());
+        let protocol = self.protocol(&default.protocol);
         let mut problems = Vec::new();
         let application_type = self.application_type.unwrap_or(default.application_type);
         let grant_types = self.grant_types.unwrap_or(default.grant_types);
@@ -269,8 +275,9 @@ impl ClientDocument {
     }
 
     /// The newer members.
-    fn protocol(&self) -> ClientProtocol {
+    fn protocol(&self, default: &ClientProtocol) -> ClientProtocol {
         ClientProtocol {
+            profile: default.profile,
             jwks: self.jwks.clone(),
             jwks_uri: self.jwks_uri.clone(),
             token_endpoint_auth_signing_alg: self.token_endpoint_auth_signing_alg,
@@ -280,12 +287,14 @@ impl ClientDocument {
             frontchannel_logout_uri: self.frontchannel_logout_uri.clone(),
             userinfo_signed_response_alg: self.userinfo_signed_response_alg,
             introspection_signed_response_alg: self.introspection_signed_response_alg,
-            dpop_bound_access_tokens: self.dpop_bound_access_tokens.unwrap_or(false),
-            refresh_token_rotation: self.refresh_token_rotation.unwrap_or_default(),
+            dpop_bound_access_tokens: self.dpop_bound_access_tokens.unwrap_or(default.dpop_bound_access_tokens),
+            refresh_token_rotation: self.refresh_token_rotation.unwrap_or(default.refresh_token_rotation),
             token_exchange_audiences: self.token_exchange_audiences.clone().unwrap_or_default(),
             token_exchange_impersonation: self.token_exchange_impersonation.unwrap_or_default(),
             token_exchange_delegation: self.token_exchange_delegation.unwrap_or_default(),
-            require_pushed_authorization_requests: self.require_pushed_authorization_requests.unwrap_or_default(),
+            require_pushed_authorization_requests: self
+                .require_pushed_authorization_requests
+                .unwrap_or(default.require_pushed_authorization_requests),
             require_signed_request_object: self.require_signed_request_object.unwrap_or_default(),
             request_object_signing_alg: self.request_object_signing_alg,
             authorization_signed_response_alg: self.authorization_signed_response_alg,

@@ -22,6 +22,7 @@ macro_rules! names {
 names! {
     TokenEndpointAuthMethod: domain::ClientAuthMethod::ALL.iter().map(|value| value.as_str());
     GrantTypeName: domain::GrantType::ALL.iter().map(|value| value.as_str());
+    ClientProfileName: domain::ClientProfile::ALL.iter().map(|value| value.as_str());
     ApplicationTypeName: domain::ApplicationType::ALL.iter().map(|value| value.as_str());
     ResponseModeName: domain::ResponseMode::ALL.iter().map(|value| value.as_str());
     SigningAlgorithmName: domain::SigningAlgorithm::ALL.iter().map(|value| value.as_str());

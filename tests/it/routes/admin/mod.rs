@@ -4,6 +4,7 @@ mod access;
 mod at_once;
 mod audit;
 mod bootstrap;
+mod client_profiles;
 mod client_registration;
 mod client_secrets;
 mod client_state;
