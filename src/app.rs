@@ -1,17 +1,20 @@
 //! The composition root: settings become an engine, the engine is served, and shutdown is orderly.
 
+mod tls;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use rustls::ServerConfig;
 use time::Duration as Span;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, Semaphore, watch};
 
-use crate::config::{DatabaseSettings, LogFormat, Settings, TelemetrySettings};
-use crate::crypto::{self, HashParams, KeyEncryptionKeys, PasswordPool, Random};
+use crate::config::{DatabaseSettings, LogFormat, Settings, TelemetrySettings, TlsFiles};
+use crate::crypto::{self, HashParams, KeyEncryptionKeys, PasswordPool, Random, tls_server};
 use crate::domain::{Clock, RefreshPolicy, SecretBytes};
 use crate::flows::{Engine, FetchedKeys, Guesses, InternalError, Policy, SharedEngine, Snapshots, VerifiedTokens};
 use crate::http::server::Service;
@@ -20,6 +23,9 @@ use crate::jobs;
 use crate::outbound::Outbound;
 use crate::store::{Store, StoreError, StoreOptions};
 use crate::telemetry::{self, LogWriter};
+
+use tls::Certificate;
+pub use tls::TlsUnusable;
 
 /// Operators, health checks and metrics.
 const MOST_ADMIN_CONNECTIONS: usize = 128;
@@ -50,6 +56,9 @@ pub enum AppError {
     /// No signal can be heard.
     #[error("SIGTERM and Ctrl-C cannot be listened for: {0}; see that the process may use signals")]
     Signal(#[source] std::io::Error),
+    /// The files of `public.tls_certificate` and `public.tls_key`.
+    #[error("the public listener has no usable certificate: {0}; see public.tls_certificate and public.tls_key")]
+    Tls(#[from] TlsUnusable),
 }
 
 impl From<StoreError> for AppError {
@@ -163,10 +172,23 @@ fn encryption_keys(
     Ok(KeyEncryptionKeys::new(id, key, previous)?)
 }
 
+/// Whether certificate and key of the public listener can be read and belong together.
+///
+/// # Errors
+/// Why not.
+pub fn check_tls(files: TlsFiles) -> Result<(), AppError> {
+    Certificate::read(files)?;
+    Ok(())
+}
+
 /// What remains of the settings for serving, once the engine is built.
 pub struct ServeOptions {
     /// Public listener.
     pub public: SocketAddr,
+    /// Its certificate, where it has one.
+    certificate: Option<Certificate>,
+    /// Its handshakes.
+    tls: Option<Arc<ServerConfig>>,
     /// Admin listener.
     pub admin: SocketAddr,
     /// HTTP limits.
@@ -178,11 +200,17 @@ pub struct ServeOptions {
 }
 
 impl ServeOptions {
-    /// Reads them from the settings.
-    #[must_use]
-    pub fn new(settings: &Settings, demo: bool) -> Self {
-        Self {
+    /// Reads them from the settings, and the certificate from its files.
+    ///
+    /// # Errors
+    /// The certificate.
+    pub fn new(settings: &Settings, demo: bool) -> Result<Self, AppError> {
+        let certificate = settings.public.tls.clone().map(Certificate::read).transpose()?;
+        let tls = certificate.as_ref().map(|certificate| tls_server(Arc::clone(&certificate.identity))).transpose();
+        Ok(Self {
             public: settings.public.listen,
+            certificate,
+            tls: tls.map_err(TlsUnusable::from)?,
             admin: settings.admin.listen,
             grace: settings.shutdown.grace_period,
             most_connections: most_connections(settings.database.max_connections),
@@ -194,7 +222,7 @@ impl ServeOptions {
                 demo,
                 hsts: settings.issuer.starts_with("https://"),
             },
-        }
+        })
     }
 }
 
@@ -267,14 +295,19 @@ pub async fn serve(engine: SharedEngine, listeners: Listeners, options: ServeOpt
         let _ = stopped.wait_for(|stop| *stop).await;
     };
     let mut jobs = jobs::start(&engine);
+    if let Some(certificate) = options.certificate {
+        jobs.spawn(certificate.keep_fresh());
+    }
     let public = Service {
         listener: listeners.public,
         site: http::public_site(Arc::clone(&engine), &options.http),
+        tls: options.tls,
         most_connections: options.most_connections,
     };
     let admin = Service {
         listener: listeners.admin,
         site: http::admin_site(Arc::clone(&engine), &options.http),
+        tls: None,
         most_connections: MOST_ADMIN_CONNECTIONS,
     };
     let both = async {

@@ -10,10 +10,11 @@ use ipnet::IpNet;
 use super::environment::Environment;
 use super::layers::{Layers, Origin};
 use super::problems::{Problem, Problems};
+use super::public;
 use super::reader::Reader;
 use super::sections;
 use super::settings::{
-    DatabaseSettings, KeySettings, LimitSettings, ListenerSettings, OutboundSettings, PasswordSettings,
+    DatabaseSettings, KeySettings, LimitSettings, ListenerSettings, OutboundSettings, PasswordSettings, PublicSettings,
     SessionSettings, Settings, ShutdownSettings, TelemetrySettings, TokenSettings,
 };
 use super::values;
@@ -132,7 +133,7 @@ fn settings(layers: Layers, problems: Vec<Problem>, in_dev: bool) -> Result<Sett
 pub(super) struct Sections {
     issuer: Option<String>,
     trusted_proxies: Vec<IpNet>,
-    public: ListenerSettings,
+    public: PublicSettings,
     admin: ListenerSettings,
     database: Option<DatabaseSettings>,
     keys: Option<KeySettings>,
@@ -158,7 +159,7 @@ impl Sections {
         Self {
             issuer: reader.required("issuer", remedy, |given| values::issuer(given.text()?)),
             trusted_proxies: sections::trusted_proxies(reader),
-            public: sections::listener(reader, "public.listen", 8080),
+            public: public::read(reader),
             admin: sections::listener(reader, "admin.listen", 8081),
             database: sections::database(reader),
             keys: sections::keys(reader),

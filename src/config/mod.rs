@@ -10,6 +10,7 @@ mod layers;
 mod load;
 mod print;
 mod problems;
+mod public;
 mod reader;
 mod secret_source;
 mod sections;
@@ -26,5 +27,5 @@ pub use print::print;
 pub use problems::{Problem, Problems};
 pub use settings::{
     DatabaseSettings, KeySettings, LimitSettings, ListenerSettings, LogFormat, PasswordSettings, PreviousEncryptionKey,
-    SessionSettings, Settings, ShutdownSettings, TelemetrySettings, TokenSettings,
+    PublicSettings, SessionSettings, Settings, ShutdownSettings, TelemetrySettings, TlsFiles, TokenSettings,
 };

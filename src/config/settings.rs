@@ -1,6 +1,7 @@
 //! What the rest of the program gets: every value checked, every default filled in. Defaults and bounds stand in `sections`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -15,7 +16,7 @@ pub struct Settings {
     /// Proxies whose `X-Forwarded-For` header is believed; from anyone else it is ignored.
     pub trusted_proxies: Vec<IpNet>,
     /// OAuth and OpenID Connect endpoints and pages.
-    pub public: ListenerSettings,
+    pub public: PublicSettings,
     /// Admin API, metrics, readiness.
     pub admin: ListenerSettings,
     /// PostgreSQL.
@@ -43,6 +44,24 @@ pub struct Settings {
 pub struct ListenerSettings {
     /// Address and port; port 0 lets the operating system choose.
     pub listen: SocketAddr,
+}
+
+/// The public listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicSettings {
+    /// Address and port; port 0 lets the operating system choose.
+    pub listen: SocketAddr,
+    /// Certificate and key; without them a proxy in front ends TLS.
+    pub tls: Option<TlsFiles>,
+}
+
+/// PEM files, which are read anew when they change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The server's certificate, then those of its issuers.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// The connection to PostgreSQL.

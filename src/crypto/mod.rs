@@ -18,6 +18,7 @@ mod seal;
 mod signing_key;
 #[cfg(test)]
 mod testing;
+mod tls;
 
 pub use digest::{equal, left_half_hash, s256_challenge, sha256};
 pub use error::CryptoError;
@@ -31,6 +32,7 @@ pub use position::{PositionKind, derive, open};
 pub use random::Random;
 pub use seal::{check_tag, mac_tag, mac_tags, seal, unseal};
 pub use signing_key::SigningKey;
+pub use tls::{TlsIdentity, TlsRefused, tls_server};
 
 /// Tells jsonwebtoken which cryptography to use. May be called any number of times; [`Keyring::load`] calls it too.
 ///

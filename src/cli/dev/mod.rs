@@ -127,7 +127,7 @@ async fn prepare(
         environment,
     )?;
     let log = app::start_telemetry(&settings);
-    let options = ServeOptions::new(&settings, true);
+    let options = ServeOptions::new(&settings, true)?;
     let engine = app::engine(settings, Clock::System, Random::system())?;
     engine.store.migrate().await?;
     engine.reload_all().await?;

@@ -239,7 +239,7 @@ async fn security_70_oversized_headers_never_reach_a_handler() {
     let app = TestApp::start().await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let service = Service { listener, site: app.sites().0, most_connections: 10 };
+    let service = Service { listener, site: app.sites().0, tls: None, most_connections: 10 };
     tokio::spawn(server::serve(service, std::future::pending(), Duration::ZERO));
     for (name, length, status) in [("Authorization", 1000, 401), ("Authorization", 40_000, 431), ("X", 200_000, 431)] {
         let value = "a".repeat(length);
