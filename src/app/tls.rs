@@ -9,8 +9,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 use zeroize::Zeroizing;
 
-use crate::config::TlsFiles;
-use crate::crypto::{TlsIdentity, TlsRefused};
+use crate::config::{ClientCertificates, PublicSettings, TlsFiles};
+use crate::crypto::{ClientAuthorities, TlsIdentity, TlsRefused};
+use crate::flows::CertificatePolicy;
 
 /// Between two looks at the files; whoever cannot wait sends SIGHUP.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(60);
@@ -29,6 +30,19 @@ pub enum TlsUnusable {
     /// What the files hold.
     #[error(transparent)]
     Refused(#[from] TlsRefused),
+}
+
+/// How certificates of clients come here, and who vouches for them.
+pub(super) fn certificate_policy(public: &PublicSettings) -> Result<Option<CertificatePolicy>, TlsUnusable> {
+    if public.client_certificates == ClientCertificates::Off {
+        return Ok(None);
+    }
+    let authorities = |path: &PathBuf| {
+        let pem = std::fs::read(path).map_err(|source| TlsUnusable::File { path: path.clone(), source })?;
+        ClientAuthorities::new(&pem).map_err(TlsUnusable::from)
+    };
+    let authorities = public.client_ca.as_ref().map(authorities).transpose()?;
+    Ok(Some(CertificatePolicy { authorities, url: public.mtls_url.clone() }))
 }
 
 /// The files as they were read last, and what handshakes take.

@@ -33,7 +33,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
     let settings = config::load(source.config.as_deref(), &Environment::of_this_process())?;
     match command {
         Command::Check(_) => {
-            settings.public.tls.map(app::check_tls).transpose()?;
+            app::check_tls(&settings.public)?;
             super::say("The settings are complete and valid.");
         }
         Command::Print(_) => super::say(config::print(&settings).trim_end()),

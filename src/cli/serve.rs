@@ -29,7 +29,8 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     let options = ServeOptions::new(&settings, false)?;
     let engine = app::engine(settings, Clock::System, Random::system())?;
     // The addresses come first: a port in use is told before anything is changed.
-    let listeners = Listeners::bind(options.public, options.admin).await?;
+    let mut listeners = Listeners::bind(options.public, options.admin).await?;
+    listeners.open_mtls(&options).await?;
     tokio::select! {
         prepared = prepare(&engine) => prepared?,
         () = stop.received() => return Ok(()),

@@ -14,8 +14,8 @@ use super::public;
 use super::reader::Reader;
 use super::sections;
 use super::settings::{
-    DatabaseSettings, KeySettings, LimitSettings, ListenerSettings, OutboundSettings, PasswordSettings, PublicSettings,
-    SessionSettings, Settings, ShutdownSettings, TelemetrySettings, TokenSettings,
+    ClientCertificates, DatabaseSettings, KeySettings, LimitSettings, ListenerSettings, OutboundSettings,
+    PasswordSettings, PublicSettings, SessionSettings, Settings, ShutdownSettings, TelemetrySettings, TokenSettings,
 };
 use super::values;
 use crate::domain::{Secret, SecretBytes};
@@ -182,6 +182,12 @@ impl Sections {
             "admin.listen",
             format!("is {admin}, which public.listen ({public}) uses already"),
             "give the admin listener a port of its own, which the internet does not reach",
+        );
+        reader.require(
+            self.public.client_certificates != ClientCertificates::Proxy || !self.trusted_proxies.is_empty(),
+            "public.client_certificates",
+            "is \"proxy\", but trusted_proxies is empty, so the header of no proxy would be believed",
+            "name the proxy's addresses in trusted_proxies",
         );
         let request_timeout = self.limits.request_timeout;
         if let Some(database) = &self.database {

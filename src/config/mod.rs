@@ -26,6 +26,7 @@ pub use load::{DevSettings, for_dev, load, load_database};
 pub use print::print;
 pub use problems::{Problem, Problems};
 pub use settings::{
-    DatabaseSettings, KeySettings, LimitSettings, ListenerSettings, LogFormat, PasswordSettings, PreviousEncryptionKey,
-    PublicSettings, SessionSettings, Settings, ShutdownSettings, TelemetrySettings, TlsFiles, TokenSettings,
+    ClientCertificates, DatabaseSettings, KeySettings, LimitSettings, ListenerSettings, LogFormat, PasswordSettings,
+    PreviousEncryptionKey, PublicSettings, SessionSettings, Settings, ShutdownSettings, TelemetrySettings, TlsFiles,
+    TokenSettings,
 };

@@ -57,6 +57,11 @@ fn public(settings: &Settings) -> Vec<Entry> {
         ("listen", public.listen.to_string().into()),
         ("tls_certificate", path(tls.map(|files| &files.certificate))),
         ("tls_key", path(tls.map(|files| &files.key))),
+        ("client_certificates", public.client_certificates.as_str().into()),
+        ("client_certificate_header", public.client_certificate_header.clone().into()),
+        ("client_ca", path(public.client_ca.as_ref())),
+        ("mtls_listen", public.mtls_listen.map(|listen| listen.to_string()).unwrap_or_default().into()),
+        ("mtls_url", public.mtls_url.clone().unwrap_or_default().into()),
     ]
 }
 

@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use super::layers::Given;
 use super::problems::Wrong;
 use super::reader::Reader;
-use super::settings::{PublicSettings, TlsFiles};
+use super::settings::{ClientCertificates, PublicSettings, TlsFiles};
 use super::{secret_source, values};
 
 /// A file longer than this is no certificate but a mistake.
@@ -26,10 +26,77 @@ pub(super) fn read(reader: &mut Reader) -> PublicSettings {
         "is missing or unusable, but the other one of the pair is given",
         "give public.tls_certificate and public.tls_key, or neither where a proxy ends TLS",
     );
-    PublicSettings {
+    let settings = PublicSettings {
         listen: listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
         tls: certificate.zip(key).map(|(certificate, key)| TlsFiles { certificate, key }),
+        client_certificates: reader
+            .optional("public.client_certificates", |given| client_certificates(given.text()?))
+            .unwrap_or(ClientCertificates::Off),
+        client_certificate_header: reader
+            .optional("public.client_certificate_header", |given| header_name(given.text()?))
+            .unwrap_or_else(|| "client-cert".to_owned()),
+        client_ca: file(reader, "public.client_ca", certificates),
+        mtls_listen: text(reader, "public.mtls_listen", |_, text| values::listen(text)),
+        mtls_url: text(reader, "public.mtls_url", |_, text| values::issuer(text)),
+    };
+    judge(reader, &settings);
+    settings
+}
+
+fn judge(reader: &mut Reader, settings: &PublicSettings) {
+    let is = |who| settings.client_certificates == who;
+    let (native, off) = (is(ClientCertificates::Native), is(ClientCertificates::Off));
+    reader.require(
+        !native || settings.tls.is_some(),
+        "public.client_certificates",
+        "is \"native\", but certificates are shown in TLS handshakes, which nobody makes here",
+        "set public.tls_certificate and public.tls_key, or \"proxy\" where a proxy ends TLS",
+    );
+    reader.require(
+        native == settings.mtls_listen.is_some(),
+        "public.mtls_listen",
+        "is needed with client_certificates = \"native\", and only with that",
+        "give the listener that asks for certificates an address of its own, so that browsers never ask their users for one",
+    );
+    reader.require(
+        !native || settings.mtls_url.is_some(),
+        "public.mtls_url",
+        "is missing, so no client would find public.mtls_listen",
+        "set it to where clients reach that listener, such as \"https://id.example.com:8443\"",
+    );
+    reader.require(
+        !off || (settings.client_ca.is_none() && settings.mtls_url.is_none()),
+        "public.client_certificates",
+        "is \"off\", but client_ca or mtls_url is set",
+        "set it to \"native\" or \"proxy\", or remove the other two",
+    );
+    reader.require(
+        settings.mtls_listen.is_none_or(|listen| listen.port() == 0 || listen.port() != settings.listen.port()),
+        "public.mtls_listen",
+        "has the port of public.listen",
+        "give it a port of its own",
+    );
+}
+
+fn client_certificates(text: &str) -> Result<ClientCertificates, Wrong> {
+    let found = ClientCertificates::ALL.into_iter().find(|who| who.as_str() == text);
+    found.ok_or_else(|| {
+        Wrong::new(
+            format!("is {text:?}, which is no way to ask for certificates"),
+            "write \"off\", \"native\" or \"proxy\"",
+        )
+    })
+}
+
+fn header_name(text: &str) -> Result<String, Wrong> {
+    let is_name = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if is_name {
+        return Ok(text.to_ascii_lowercase());
     }
+    Err(Wrong::new(
+        format!("is {text:?}, which is no name of a header"),
+        "write letters, digits and hyphens, such as \"x-ssl-client-cert\"",
+    ))
 }
 
 /// A text that may be left empty.

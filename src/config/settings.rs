@@ -53,6 +53,42 @@ pub struct PublicSettings {
     pub listen: SocketAddr,
     /// Certificate and key; without them a proxy in front ends TLS.
     pub tls: Option<TlsFiles>,
+    /// Whether clients are asked for certificates, and by whom.
+    pub client_certificates: ClientCertificates,
+    /// The header in which a proxy hands certificates on.
+    pub client_certificate_header: String,
+    /// PEM file of the authorities that vouch for clients.
+    pub client_ca: Option<PathBuf>,
+    /// Address and port of the listener that asks for certificates.
+    pub mtls_listen: Option<SocketAddr>,
+    /// The origin under which clients reach the one that asks for certificates.
+    pub mtls_url: Option<String>,
+}
+
+/// Who asks clients for certificates (RFC 8705).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// Nobody.
+    Off,
+    /// A listener of our own.
+    Native,
+    /// The proxy in front.
+    Proxy,
+}
+
+impl ClientCertificates {
+    /// Every value.
+    pub const ALL: [Self; 3] = [Self::Off, Self::Native, Self::Proxy];
+
+    /// The word used in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Native => "native",
+            Self::Proxy => "proxy",
+        }
+    }
 }
 
 /// PEM files, which are read anew when they change.

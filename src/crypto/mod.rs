@@ -3,6 +3,7 @@
 //! Owns: every use of key material, and the forms of what is made with it. Does not own: which claims a token has, what a
 //! position or a sealed request means, when keys rotate, where records lie; all of that arrives as arguments.
 
+mod certificate;
 mod digest;
 mod error;
 mod foreign;
@@ -20,6 +21,7 @@ mod signing_key;
 mod testing;
 mod tls;
 
+pub use certificate::{CertificateRefused, ClientAuthorities, read_certificate};
 pub use digest::{equal, left_half_hash, s256_challenge, sha256};
 pub use error::CryptoError;
 pub use foreign::{ForeignJwt, ForeignKeys, ForeignRefused};

@@ -45,10 +45,17 @@ pub async fn proven_key(engine: &Engine, proof: &str, occasion: Occasion<'_>) ->
     let mut jwt = ForeignJwt::read(proof, dpop::ALGORITHMS).map_err(dpop::unreadable)?;
     // There is only the key that the proof brings, whatever it is called.
     jwt.kid = None;
+    let certificates = engine.policy.certificates.as_ref();
+    let alias = certificates.and_then(|policy| policy.url.as_ref()).map(|origin| format!("{origin}{}", occasion.path));
     let url = format!("{}{}", engine.policy.issuer, occasion.path);
     let hash = occasion.access_token.map(crypto::s256_challenge);
-    let expected = Expected { method: occasion.method, url: &url, access_token_hash: hash.as_deref() };
-    let judged = dpop::judge(Presented { typ: jwt.typ.as_deref(), claims: &jwt.claims }, expected, now)?;
+    let presented = Presented { typ: jwt.typ.as_deref(), claims: &jwt.claims };
+    let at = |url| Expected { method: occasion.method, url, access_token_hash: hash.as_deref() };
+    // RFC 8705 §5: a client that also shows a certificate reaches the same endpoint at another address.
+    let judged = dpop::judge(presented, at(&url), now).or_else(|error| match &alias {
+        Some(alias) => dpop::judge(presented, at(alias), now).map_err(|_| error),
+        None => Err(error),
+    })?;
     let key = verify(&jwt)?;
     dpop::judge_nonce(judge_nonce(engine, judged.nonce, now)?, engine.policy.dpop_nonce_required)?;
     // §11.1: whoever sees a proof on its way could send it again as long as it is fresh. Different keys may use the same jti.

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -18,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
 use super::Site;
+use crate::domain::CertificateChain;
 
 /// Address and headers of a request together; more is answered with 431.
 pub(super) const MOST_HEADER_BYTES: u32 = 32 * 1024;
@@ -133,7 +136,7 @@ async fn handle_plain(serving: Serving, mut client: Client) {
     match begun {
         Ok(is_http2) => {
             let Client { stream, peer, stopped: _, _place } = client;
-            converse(serving, Conversation { stream, peer, is_http2, activity }).await;
+            converse(serving, Conversation { stream, peer, is_http2, certificate: None, activity }).await;
         }
         Err(error) => tracing::debug!(%error, "a connection ended early"),
     }
@@ -152,8 +155,11 @@ async fn handle_tls(serving: Serving, mut client: Client, acceptor: TlsAcceptor)
     };
     match shaken {
         Ok(stream) => {
-            let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            converse(serving, Conversation { stream, peer, is_http2, activity }).await;
+            let session = stream.get_ref().1;
+            let is_http2 = session.alpn_protocol() == Some(b"h2");
+            let shown = session.peer_certificates().unwrap_or_default().iter().map(|der| der.to_vec()).collect();
+            let certificate = CertificateChain::new(shown);
+            converse(serving, Conversation { stream, peer, is_http2, certificate, activity }).await;
         }
         Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
     }
@@ -164,6 +170,8 @@ struct Conversation<S> {
     stream: S,
     peer: SocketAddr,
     is_http2: bool,
+    /// What the client showed in the handshake.
+    certificate: Option<CertificateChain>,
     activity: Arc<Activity>,
 }
 
@@ -173,10 +181,13 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let Serving { builders, watcher, site } = serving;
-    let Conversation { stream, peer, is_http2, activity } = with;
+    let Conversation { stream, peer, is_http2, certificate, activity } = with;
     let builder = if is_http2 { &builders.http2 } else { &builders.http1 };
     let seen = Arc::clone(&activity);
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        if let Some(certificate) = &certificate {
+            request.extensions_mut().insert(certificate.clone());
+        }
         let (site, working) = (site.clone(), Working::begin(&seen));
         async move {
             let _working = working;

@@ -11,13 +11,42 @@ use super::dpop;
 /// Authentication context classes that a sign-in can reach.
 pub const ACR_PASSWORD: &str = "urn:keystead:acr:password";
 
-/// The one document that both well-known addresses serve. `api_scopes` are the scope tokens of registered resource servers.
+/// What depends on the settings and on what is registered.
+#[derive(Debug, Clone, Copy)]
+pub struct Offer<'a> {
+    /// The issuer identifier.
+    pub issuer: &'a str,
+    /// The scope tokens of registered resource servers.
+    pub api_scopes: &'a Scope,
+    /// How clients can authenticate.
+    pub methods: &'a [ClientAuthMethod],
+    /// The origin at which clients are asked for certificates, if it is one of its own.
+    pub aliases: Option<&'a str>,
+}
+
+/// The one document that both well-known addresses serve.
 #[must_use]
-pub fn document(issuer: &str, api_scopes: &Scope) -> Value {
+pub fn document(offer: Offer<'_>) -> Value {
+    let mut document = usual(offer);
+    if let (Some(origin), Value::Object(members)) = (offer.aliases, &mut document) {
+        // RFC 8705 §5: only there is a certificate asked for, so that browsers never show their users a choice of certificates.
+        let aliases = [
+            ("token_endpoint", "/oauth2/token"),
+            ("revocation_endpoint", "/oauth2/revoke"),
+            ("introspection_endpoint", "/oauth2/introspect"),
+            ("userinfo_endpoint", "/oauth2/userinfo"),
+        ];
+        let aliases = aliases.map(|(name, path)| (name.to_owned(), format!("{origin}{path}").into()));
+        members.insert("mtls_endpoint_aliases".to_owned(), Value::Object(aliases.into_iter().collect()));
+    }
+    document
+}
+
+fn usual(Offer { issuer, api_scopes, methods, .. }: Offer<'_>) -> Value {
     let endpoint = |path: &str| format!("{issuer}{path}");
     let confidential: Vec<&str> =
-        ClientAuthMethod::ALL.iter().filter(|m| **m != ClientAuthMethod::None).map(|m| m.as_str()).collect();
-    let all_methods: Vec<&str> = ClientAuthMethod::ALL.iter().map(|m| m.as_str()).collect();
+        methods.iter().filter(|m| **m != ClientAuthMethod::None).map(|m| m.as_str()).collect();
+    let all_methods: Vec<&str> = methods.iter().map(|m| m.as_str()).collect();
     let algorithms: Vec<&str> =
         [SigningAlgorithm::Rs256, SigningAlgorithm::Es256, SigningAlgorithm::Ps256, SigningAlgorithm::EdDsa]
             .map(SigningAlgorithm::as_str)

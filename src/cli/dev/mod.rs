@@ -83,13 +83,14 @@ async fn serve(
     args: &Args,
     environment: &Environment,
     postgres: Option<&PrivatePostgres>,
-    listeners: Listeners,
+    mut listeners: Listeners,
     mut stop: StopSignal,
 ) -> Result<(), Failure> {
     let Prepared { engine, options, config, log: _log } = tokio::select! {
         prepared = prepare(args, environment, postgres) => prepared?,
         () = stop.received() => return Ok(()),
     };
+    listeners.open_mtls(&options).await?;
     announce(&engine.policy.issuer, args, postgres, &config);
     match postgres {
         None => app::serve(engine, listeners, options, stop).await,

@@ -4,10 +4,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use keystead::domain::CertificateChain;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -33,6 +37,23 @@ pub struct Identity {
 impl Identity {
     fn new(certificate: &rcgen::Certificate, key: KeyPair) -> Self {
         Self { pem: certificate.pem(), key_pem: key.serialize_pem(), der: certificate.der().clone(), key }
+    }
+
+    /// As a handshake hands it over.
+    pub fn chain(&self) -> CertificateChain {
+        CertificateChain::new(vec![self.der.to_vec()]).unwrap()
+    }
+
+    /// Its public key as a JWK set.
+    pub fn jwks(&self) -> Value {
+        let (x, y) = self.key.public_key_raw()[1..].split_at(32);
+        let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        json!({ "keys": [{ "kty": "EC", "crv": "P-256", "x": text(x), "y": text(y) }] })
+    }
+
+    /// `x5t#S256` (RFC 8705 §3.1).
+    pub fn thumbprint(&self) -> String {
+        URL_SAFE_NO_PAD.encode(keystead::crypto::sha256(&self.der))
     }
 
     /// A certificate that nobody but its owner vouches for.

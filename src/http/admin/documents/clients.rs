@@ -104,6 +104,21 @@ pub struct ClientDocument {
     /// What the platform calls it (`sub`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_assertion_subject: Option<String>,
+    /// The subject of its certificates in the form of RFC 4514, such as `CN=shop,O=Example,C=DE`. With `tls_client_auth` exactly one of these five.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth_subject_dn: Option<String>,
+    /// A host among the alternative names of its certificates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth_san_dns: Option<String>,
+    /// A URI among them, such as a SPIFFE id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth_san_uri: Option<String>,
+    /// An address among them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth_san_ip: Option<String>,
+    /// A mail address among them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth_san_email: Option<String>,
     /// Where this server tells it that a session is over: an https URL. The logout token names subject and session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backchannel_logout_uri: Option<String>,
@@ -191,6 +206,11 @@ impl ClientDocument {
             token_endpoint_auth_signing_alg: m.protocol.token_endpoint_auth_signing_alg,
             client_assertion_issuer: m.protocol.client_assertion_issuer,
             client_assertion_subject: m.protocol.client_assertion_subject,
+            tls_client_auth_subject_dn: m.protocol.tls_client_auth_subject_dn,
+            tls_client_auth_san_dns: m.protocol.tls_client_auth_san_dns,
+            tls_client_auth_san_uri: m.protocol.tls_client_auth_san_uri,
+            tls_client_auth_san_ip: m.protocol.tls_client_auth_san_ip,
+            tls_client_auth_san_email: m.protocol.tls_client_auth_san_email,
             backchannel_logout_uri: m.protocol.backchannel_logout_uri,
             frontchannel_logout_uri: m.protocol.frontchannel_logout_uri,
             userinfo_signed_response_alg: m.protocol.userinfo_signed_response_alg,
@@ -276,6 +296,11 @@ impl ClientDocument {
             token_endpoint_auth_signing_alg: self.token_endpoint_auth_signing_alg,
             client_assertion_issuer: self.client_assertion_issuer.clone(),
             client_assertion_subject: self.client_assertion_subject.clone(),
+            tls_client_auth_subject_dn: self.tls_client_auth_subject_dn.clone(),
+            tls_client_auth_san_dns: self.tls_client_auth_san_dns.clone(),
+            tls_client_auth_san_uri: self.tls_client_auth_san_uri.clone(),
+            tls_client_auth_san_ip: self.tls_client_auth_san_ip.clone(),
+            tls_client_auth_san_email: self.tls_client_auth_san_email.clone(),
             backchannel_logout_uri: self.backchannel_logout_uri.clone(),
             frontchannel_logout_uri: self.frontchannel_logout_uri.clone(),
             userinfo_signed_response_alg: self.userinfo_signed_response_alg,
