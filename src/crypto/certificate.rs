@@ -39,6 +39,12 @@ pub enum CertificateRefused {
     Untrusted,
 }
 
+/// The SHA-256 of the client's own certificate: what tokens are bound to (`x5t#S256`, RFC 8705 §3.1).
+#[must_use]
+pub fn certificate_thumbprint(chain: &CertificateChain) -> KeyThumbprint {
+    KeyThumbprint(sha256(chain.leaf()))
+}
+
 /// Reads what a client's own certificate says.
 ///
 /// # Errors
@@ -51,7 +57,6 @@ pub fn read_certificate(der: &[u8]) -> Result<Certificate, CertificateRefused> {
     let time = |seconds| Timestamp::from_unix_timestamp(seconds).map_err(|_| CertificateRefused::Unreadable);
     let validity = certificate.validity();
     let mut read = Certificate {
-        sha256: KeyThumbprint(sha256(der)),
         subject: subject(certificate.subject()),
         dns_names: Vec::new(),
         uris: Vec::new(),

@@ -21,7 +21,7 @@ mod signing_key;
 mod testing;
 mod tls;
 
-pub use certificate::{CertificateRefused, ClientAuthorities, read_certificate};
+pub use certificate::{CertificateRefused, ClientAuthorities, certificate_thumbprint, read_certificate};
 pub use digest::{equal, left_half_hash, s256_challenge, sha256};
 pub use error::CryptoError;
 pub use foreign::{ForeignJwt, ForeignKeys, ForeignRefused};

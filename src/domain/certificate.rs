@@ -32,8 +32,6 @@ impl CertificateChain {
 /// What a client's certificate says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
-    /// SHA-256 of its DER form: what tokens are bound to (`x5t#S256`, RFC 8705 §3.1).
-    pub sha256: KeyThumbprint,
     /// Whose it is; none where the subject is empty or in a form that nobody registers.
     pub subject: Option<DistinguishedName>,
     /// Alternative names: hosts.

@@ -54,6 +54,9 @@ pub struct ClientProtocol {
     /// The algorithm of the introspection answers that it asks for as JWT (RFC 9701 §6); RS256 where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub introspection_signed_response_alg: Option<SigningAlgorithm>,
+    /// Whether its tokens are bound to the certificate of its connection (RFC 8705 §3.4).
+    #[serde(skip_serializing_if = "is_false")]
+    pub tls_client_certificate_bound_access_tokens: bool,
     /// Whether every token request needs a DPoP proof (RFC 9449 §5.2).
     #[serde(skip_serializing_if = "is_false")]
     pub dpop_bound_access_tokens: bool,

@@ -77,5 +77,10 @@ pub(super) fn judge(engine: &Engine, metadata: &ClientMetadata) -> Vec<MetadataP
                         tls_client_auth public.client_ca too, or choose another method";
         problems.push(problem("token_endpoint_auth_method", sentence));
     }
+    if metadata.protocol.tls_client_certificate_bound_access_tokens && engine.policy.certificates.is_none() {
+        let sentence =
+            "is true, but this server takes no client certificates; set public.client_certificates or leave it out";
+        problems.push(problem("tls_client_certificate_bound_access_tokens", sentence));
+    }
     problems
 }

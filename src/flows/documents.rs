@@ -13,8 +13,10 @@ impl Engine {
     pub fn discovery_document(&self, servers: &ResourceServers) -> String {
         let scopes = servers.all().iter().fold(Scope::default(), |all, server| all.union(&server.scope));
         let methods: Vec<_> = ClientAuthMethod::ALL.iter().copied().filter(|method| self.offers(*method)).collect();
+        let certificates = self.policy.certificates.is_some();
         let aliases = self.policy.certificates.as_ref().and_then(|policy| policy.url.as_deref());
-        let offer = Offer { issuer: &self.policy.issuer, api_scopes: &scopes, methods: &methods, aliases };
+        let offer =
+            Offer { issuer: &self.policy.issuer, api_scopes: &scopes, methods: &methods, certificates, aliases };
         discovery::document(offer).to_string()
     }
 

@@ -4,6 +4,7 @@
 
 use crate::crypto::{self, ForeignJwt, ForeignKeys};
 use crate::domain::{Client, KeyThumbprint, SigningAlgorithm, Timestamp};
+use crate::protocol::claims::Confirmation;
 use crate::protocol::client_auth::Credentials;
 use crate::protocol::dpop::{self, Expected, Nonce, Presented};
 use crate::protocol::error::OAuthError;
@@ -75,22 +76,26 @@ fn verify(jwt: &ForeignJwt<'_>) -> Result<KeyThumbprint, OAuthError> {
     KeyThumbprint::parse(keys.thumbprint()).ok_or_else(|| dpop::unreadable("its key has no thumbprint"))
 }
 
-/// Phase 3 of the token endpoint: the key that the tokens of this request are bound to. A request without a proof costs nothing.
+/// Phase 3 of the token endpoint: the key or certificate that the tokens of this request are bound to. A request without either costs nothing.
 ///
 /// # Errors
-/// Those of [`proven_key`], and `invalid_dpop_proof` where the client always needs a proof.
+/// Those of [`proven_key`], `invalid_dpop_proof` where the client always needs a proof, and `invalid_request` where it needs a certificate.
 pub async fn sender(
     engine: &Engine,
     credentials: &Credentials,
     client: &Client,
-) -> Result<Option<KeyThumbprint>, FlowError> {
+) -> Result<Option<Confirmation>, FlowError> {
+    let shown = credentials.certificate.as_ref().map(crypto::certificate_thumbprint);
+    if let Some(bound) = sender::certificate(client, shown, credentials.dpop.is_some())? {
+        return Ok(Some(bound));
+    }
     let key = match credentials.dpop.as_deref() {
         // Boxed, so that requests without a proof do not carry this future.
         Some(proof) => Some(Box::pin(proven_key(engine, proof, Occasion::post("/oauth2/token"))).await?),
         None => None,
     };
     sender::require(client, key)?;
-    Ok(key)
+    Ok(key.map(|jkt| Confirmation::Key { jkt }))
 }
 
 fn window(now: Timestamp) -> i64 {

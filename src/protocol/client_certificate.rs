@@ -69,12 +69,11 @@ mod tests {
     use time::Duration;
 
     use super::*;
-    use crate::domain::{ClientId, ClientMetadata, ClientProtocol, Clock, KeyThumbprint};
+    use crate::domain::{ClientId, ClientMetadata, ClientProtocol, Clock};
 
     fn certificate() -> Certificate {
         let now = Clock::System.now();
         Certificate {
-            sha256: KeyThumbprint([1; 32]),
             subject: DistinguishedName::parse("CN=shop,C=DE"),
             dns_names: vec!["shop.example".into(), "*.example".into()],
             uris: vec!["spiffe://example/shop".into()],

@@ -11,6 +11,16 @@ use super::dpop;
 /// Authentication context classes that a sign-in can reach.
 pub const ACR_PASSWORD: &str = "urn:keystead:acr:password";
 
+/// Endpoints to which clients come by themselves, and so can show a certificate.
+const ENDPOINTS_FOR_PROGRAMS: [&str; 6] = [
+    "token_endpoint",
+    "revocation_endpoint",
+    "introspection_endpoint",
+    "userinfo_endpoint",
+    "device_authorization_endpoint",
+    "pushed_authorization_request_endpoint",
+];
+
 /// What depends on the settings and on what is registered.
 #[derive(Debug, Clone, Copy)]
 pub struct Offer<'a> {
@@ -20,6 +30,8 @@ pub struct Offer<'a> {
     pub api_scopes: &'a Scope,
     /// How clients can authenticate.
     pub methods: &'a [ClientAuthMethod],
+    /// Whether certificates of clients come here at all.
+    pub certificates: bool,
     /// The origin at which clients are asked for certificates, if it is one of its own.
     pub aliases: Option<&'a str>,
 }
@@ -28,16 +40,18 @@ pub struct Offer<'a> {
 #[must_use]
 pub fn document(offer: Offer<'_>) -> Value {
     let mut document = usual(offer);
-    if let (Some(origin), Value::Object(members)) = (offer.aliases, &mut document) {
+    let Value::Object(members) = &mut document else { return document };
+    if offer.certificates {
+        members.insert("tls_client_certificate_bound_access_tokens".to_owned(), true.into());
+    }
+    if let Some(origin) = offer.aliases {
         // RFC 8705 §5: only there is a certificate asked for, so that browsers never show their users a choice of certificates.
-        let aliases = [
-            ("token_endpoint", "/oauth2/token"),
-            ("revocation_endpoint", "/oauth2/revoke"),
-            ("introspection_endpoint", "/oauth2/introspect"),
-            ("userinfo_endpoint", "/oauth2/userinfo"),
-        ];
-        let aliases = aliases.map(|(name, path)| (name.to_owned(), format!("{origin}{path}").into()));
-        members.insert("mtls_endpoint_aliases".to_owned(), Value::Object(aliases.into_iter().collect()));
+        let alias = |name: &str| {
+            let path = members.get(name)?.as_str()?.strip_prefix(offer.issuer)?;
+            Some((name.to_owned(), Value::from(format!("{origin}{path}"))))
+        };
+        let aliases = ENDPOINTS_FOR_PROGRAMS.into_iter().filter_map(alias).collect();
+        members.insert("mtls_endpoint_aliases".to_owned(), Value::Object(aliases));
     }
     document
 }

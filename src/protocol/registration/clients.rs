@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use super::front_channel;
-use super::{certificates, sender};
 use super::texts::Problems;
 use super::token_exchange;
+use super::{certificates, sender};
 use crate::domain::{
     ApplicationType, ClientAuthMethod, ClientMetadata, GrantType, MetadataProblem, RedirectUri, SCOPE_ADMIN,
     SCOPE_ADMIN_READ, Scope,

@@ -134,11 +134,14 @@ pub struct ClientDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schemas::SigningAlgorithmName>)]
     pub introspection_signed_response_alg: Option<SigningAlgorithm>,
+    /// Whether its tokens are bound to the certificate of its connection. False when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_client_certificate_bound_access_tokens: Option<bool>,
     /// Whether every token request needs a DPoP proof, so that no access token is of use without its key. False when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dpop_bound_access_tokens: Option<bool>,
-    /// `rotate` when absent: a refresh gives a new refresh token. `static`, the same one stays, is only for confidential clients with
-    /// `dpop_bound_access_tokens`.
+    /// `rotate` when absent: a refresh gives a new refresh token. `static`, the same one stays, is only for confidential clients whose
+    /// tokens are bound to a key or certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schemas::RefreshTokenRotationName>)]
     pub refresh_token_rotation: Option<RefreshTokenRotation>,
@@ -215,6 +218,7 @@ impl ClientDocument {
             frontchannel_logout_uri: m.protocol.frontchannel_logout_uri,
             userinfo_signed_response_alg: m.protocol.userinfo_signed_response_alg,
             introspection_signed_response_alg: m.protocol.introspection_signed_response_alg,
+            tls_client_certificate_bound_access_tokens: Some(m.protocol.tls_client_certificate_bound_access_tokens),
             dpop_bound_access_tokens: Some(m.protocol.dpop_bound_access_tokens),
             refresh_token_rotation: Some(m.protocol.refresh_token_rotation),
             token_exchange_audiences: Some(m.protocol.token_exchange_audiences).filter(|named| !named.is_empty()),
@@ -305,6 +309,9 @@ impl ClientDocument {
             frontchannel_logout_uri: self.frontchannel_logout_uri.clone(),
             userinfo_signed_response_alg: self.userinfo_signed_response_alg,
             introspection_signed_response_alg: self.introspection_signed_response_alg,
+            tls_client_certificate_bound_access_tokens: self
+                .tls_client_certificate_bound_access_tokens
+                .unwrap_or_default(),
             dpop_bound_access_tokens: self.dpop_bound_access_tokens.unwrap_or(false),
             refresh_token_rotation: self.refresh_token_rotation.unwrap_or_default(),
             token_exchange_audiences: self.token_exchange_audiences.clone().unwrap_or_default(),

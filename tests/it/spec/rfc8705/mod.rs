@@ -1,5 +1,7 @@
 //! RFC 8705, OAuth 2.0 mutual TLS.
 
+mod binding;
+
 use std::sync::Arc;
 use std::time::Duration;
 
