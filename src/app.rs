@@ -1,17 +1,20 @@
 //! The composition root: settings become an engine, the engine is served, and shutdown is orderly.
 
+mod tls;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use rustls::ServerConfig;
 use time::Duration as Span;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, Semaphore, watch};
 
-use crate::config::{DatabaseSettings, LogFormat, Settings, TelemetrySettings};
-use crate::crypto::{self, HashParams, KeyEncryptionKeys, PasswordPool, Random};
+use crate::config::{ClientCertificates, DatabaseSettings, LogFormat, PublicSettings, Settings, TelemetrySettings};
+use crate::crypto::{self, HashParams, KeyEncryptionKeys, PasswordPool, Random, tls_server};
 use crate::domain::{Clock, RefreshPolicy, SecretBytes};
 use crate::flows::{Engine, FetchedKeys, Guesses, InternalError, Policy, SharedEngine, Snapshots, VerifiedTokens};
 use crate::http::server::Service;
@@ -20,6 +23,9 @@ use crate::jobs;
 use crate::outbound::Outbound;
 use crate::store::{Store, StoreError, StoreOptions};
 use crate::telemetry::{self, LogWriter};
+
+use tls::Certificate;
+pub use tls::TlsUnusable;
 
 /// Operators, health checks and metrics.
 const MOST_ADMIN_CONNECTIONS: usize = 128;
@@ -50,6 +56,9 @@ pub enum AppError {
     /// No signal can be heard.
     #[error("SIGTERM and Ctrl-C cannot be listened for: {0}; see that the process may use signals")]
     Signal(#[source] std::io::Error),
+    /// The files of `public.tls_certificate`, `public.tls_key` and `public.client_ca`.
+    #[error("TLS cannot be used: {0}; see public.tls_certificate, public.tls_key and public.client_ca")]
+    Tls(#[from] TlsUnusable),
 }
 
 impl From<StoreError> for AppError {
@@ -99,6 +108,7 @@ fn policy(settings: &Settings) -> Policy {
             grace_period: span(tokens.refresh_token_grace_period),
         },
         dpop_nonce_required: tokens.dpop_nonce_required,
+        certificates: None,
         session_absolute_lifetime: span(settings.sessions.absolute_lifetime),
         session_idle_lifetime: span(settings.sessions.idle_lifetime),
         sign_in_page_lifetime: span(settings.sessions.sign_in_page_lifetime),
@@ -125,17 +135,19 @@ pub fn store(database: DatabaseSettings) -> Result<Store, StoreError> {
 /// Builds the engine. Nothing is read from the database yet.
 ///
 /// # Errors
-/// The database URL or an encryption key cannot be used.
-pub fn engine(settings: Settings, clock: Clock, random: Random) -> Result<SharedEngine, InternalError> {
+/// The database URL, an encryption key or `public.client_ca` cannot be used.
+pub fn engine(settings: Settings, clock: Clock, random: Random) -> Result<SharedEngine, AppError> {
     crypto::install_provider();
-    let policy = policy(&settings);
+    let mut policy = policy(&settings);
+    policy.certificates = tls::certificate_policy(&settings.public)?;
     let passwords = &settings.passwords;
     let params = HashParams {
         memory_kib: passwords.argon2_memory_kib,
         iterations: passwords.argon2_iterations,
         parallelism: passwords.argon2_parallelism,
     };
-    let pool = PasswordPool::start(params, passwords.hash_threads, passwords.queue_length, random.clone())?;
+    let pool = PasswordPool::start(params, passwords.hash_threads, passwords.queue_length, random.clone())
+        .map_err(InternalError::from)?;
     let previous =
         settings.keys.previous_encryption_keys.into_iter().map(|previous| (previous.id, previous.key)).collect();
     let encryption_keys = encryption_keys(settings.keys.encryption_key_id, settings.keys.encryption_key, previous)?;
@@ -163,10 +175,26 @@ fn encryption_keys(
     Ok(KeyEncryptionKeys::new(id, key, previous)?)
 }
 
+/// Whether certificate and key of the public listener can be read and belong together, and the authorities of clients are some.
+///
+/// # Errors
+/// Why not.
+pub fn check_tls(public: &PublicSettings) -> Result<(), AppError> {
+    public.tls.clone().map(Certificate::read).transpose()?;
+    tls::certificate_policy(public)?;
+    Ok(())
+}
+
 /// What remains of the settings for serving, once the engine is built.
 pub struct ServeOptions {
     /// Public listener.
     pub public: SocketAddr,
+    /// Its certificate, where it has one.
+    certificate: Option<Certificate>,
+    /// Its handshakes.
+    tls: Option<Arc<ServerConfig>>,
+    /// The listener that asks for certificates, and its handshakes.
+    mtls: Option<(SocketAddr, Arc<ServerConfig>)>,
     /// Admin listener.
     pub admin: SocketAddr,
     /// HTTP limits.
@@ -178,23 +206,38 @@ pub struct ServeOptions {
 }
 
 impl ServeOptions {
-    /// Reads them from the settings.
-    #[must_use]
-    pub fn new(settings: &Settings, demo: bool) -> Self {
-        Self {
+    /// Reads them from the settings, and the certificate from its files.
+    ///
+    /// # Errors
+    /// The certificate.
+    pub fn new(settings: &Settings, demo: bool) -> Result<Self, AppError> {
+        let certificate = settings.public.tls.clone().map(Certificate::read).transpose()?;
+        let server = |asks| {
+            let server = certificate.as_ref().map(|certificate| tls_server(Arc::clone(&certificate.identity), asks));
+            server.transpose().map_err(TlsUnusable::from)
+        };
+        let tls = server(false)?;
+        let mtls = settings.public.mtls_listen.zip(server(true)?);
+        let public = &settings.public;
+        let by_proxy = public.client_certificates == ClientCertificates::Proxy;
+        Ok(Self {
             public: settings.public.listen,
+            certificate,
+            tls,
+            mtls,
             admin: settings.admin.listen,
             grace: settings.shutdown.grace_period,
             most_connections: most_connections(settings.database.max_connections),
             http: HttpOptions {
                 trusted_proxies: settings.trusted_proxies.clone(),
+                client_certificate_header: by_proxy.then(|| public.client_certificate_header.parse().ok()).flatten(),
                 max_body_bytes: settings.limits.max_body_bytes,
                 request_timeout: settings.limits.request_timeout,
                 sign_ins_per_source_per_minute: settings.limits.sign_in_attempts_per_source_per_minute,
                 demo,
                 hsts: settings.issuer.starts_with("https://"),
             },
-        }
+        })
     }
 }
 
@@ -212,6 +255,7 @@ pub fn start_telemetry(settings: &Settings) -> LogWriter {
 pub struct Listeners {
     public: TcpListener,
     admin: TcpListener,
+    mtls: Option<TcpListener>,
     /// Where the public one listens, with the port that the system chose if it was asked to (port 0).
     pub public_address: SocketAddr,
     /// Where the admin one listens.
@@ -230,7 +274,22 @@ impl Listeners {
         };
         let (public_address, public) = bind(public).await?;
         let (admin_address, admin) = bind(admin).await?;
-        Ok(Self { public, admin, public_address, admin_address })
+        Ok(Self { public, admin, mtls: None, public_address, admin_address })
+    }
+
+    /// Opens the one that asks for certificates, where there shall be one.
+    ///
+    /// # Errors
+    /// The address is in use.
+    pub async fn open_mtls(&mut self, options: &ServeOptions) -> Result<(), AppError> {
+        let Some((address, _)) = options.mtls else { return Ok(()) };
+        let listener = TcpListener::bind(address).await.map_err(|source| AppError::Listen { address, source })?;
+        tracing::info!(
+            mtls = listener.local_addr().map_or(address, |bound| bound).to_string(),
+            "asking for certificates"
+        );
+        self.mtls = Some(listener);
+        Ok(())
     }
 }
 
@@ -267,31 +326,49 @@ pub async fn serve(engine: SharedEngine, listeners: Listeners, options: ServeOpt
         let _ = stopped.wait_for(|stop| *stop).await;
     };
     let mut jobs = jobs::start(&engine);
+    if let Some(certificate) = options.certificate {
+        jobs.spawn(certificate.keep_fresh());
+    }
+    // Both live on the same open files.
+    let most_connections = options.most_connections / if options.mtls.is_some() { 2 } else { 1 };
     let public = Service {
         listener: listeners.public,
         site: http::public_site(Arc::clone(&engine), &options.http),
-        most_connections: options.most_connections,
+        tls: options.tls,
+        most_connections,
     };
     let admin = Service {
         listener: listeners.admin,
         site: http::admin_site(Arc::clone(&engine), &options.http),
+        tls: None,
         most_connections: MOST_ADMIN_CONNECTIONS,
     };
-    let both = async {
+    let mtls = listeners.mtls.zip(options.mtls).map(|(listener, (_, tls))| Service {
+        listener,
+        site: http::certificate_site(Arc::clone(&engine), &options.http),
+        tls: Some(tls),
+        most_connections,
+    });
+    let all = async {
         tokio::join!(
             http::server::serve(public, wait(stopped.clone()), options.grace),
             http::server::serve(admin, wait(stopped.clone()), options.grace),
+            async {
+                if let Some(mtls) = mtls {
+                    http::server::serve(mtls, wait(stopped.clone()), options.grace).await;
+                }
+            },
         )
     };
     let signal = async {
         signal.received().await;
         tracing::info!("stopping: no new connections, requests in flight are finished");
-        // Both listeners hold a receiver, so this cannot fail while they run.
+        // The listeners hold receivers, so this cannot fail while they run.
         let _ = stop.send(true);
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        _ = both => {}
+        _ = all => {}
         () = signal => {}
     }
     jobs.shutdown().await;

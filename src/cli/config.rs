@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::app;
 use crate::config::{self, Environment};
 
 use super::Failure;
@@ -31,7 +32,10 @@ pub fn run(command: &Command) -> Result<(), Failure> {
     let (Command::Check(source) | Command::Print(source)) = command;
     let settings = config::load(source.config.as_deref(), &Environment::of_this_process())?;
     match command {
-        Command::Check(_) => super::say("The settings are complete and valid."),
+        Command::Check(_) => {
+            app::check_tls(&settings.public)?;
+            super::say("The settings are complete and valid.");
+        }
         Command::Print(_) => super::say(config::print(&settings).trim_end()),
     }
     Ok(())

@@ -26,10 +26,11 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     let mut stop = StopSignal::listen()?;
     let settings = config::load(args.config.as_deref(), &Environment::of_this_process())?;
     let _log = app::start_telemetry(&settings);
-    let options = ServeOptions::new(&settings, false);
+    let options = ServeOptions::new(&settings, false)?;
     let engine = app::engine(settings, Clock::System, Random::system())?;
     // The addresses come first: a port in use is told before anything is changed.
-    let listeners = Listeners::bind(options.public, options.admin).await?;
+    let mut listeners = Listeners::bind(options.public, options.admin).await?;
+    listeners.open_mtls(&options).await?;
     tokio::select! {
         prepared = prepare(&engine) => prepared?,
         () = stop.received() => return Ok(()),

@@ -10,11 +10,12 @@ use ipnet::IpNet;
 use super::environment::Environment;
 use super::layers::{Layers, Origin};
 use super::problems::{Problem, Problems};
+use super::public;
 use super::reader::Reader;
 use super::sections;
 use super::settings::{
-    DatabaseSettings, KeySettings, LimitSettings, ListenerSettings, OutboundSettings, PasswordSettings,
-    SessionSettings, Settings, ShutdownSettings, TelemetrySettings, TokenSettings,
+    ClientCertificates, DatabaseSettings, KeySettings, LimitSettings, ListenerSettings, OutboundSettings,
+    PasswordSettings, PublicSettings, SessionSettings, Settings, ShutdownSettings, TelemetrySettings, TokenSettings,
 };
 use super::values;
 use crate::domain::{Secret, SecretBytes};
@@ -132,7 +133,7 @@ fn settings(layers: Layers, problems: Vec<Problem>, in_dev: bool) -> Result<Sett
 pub(super) struct Sections {
     issuer: Option<String>,
     trusted_proxies: Vec<IpNet>,
-    public: ListenerSettings,
+    public: PublicSettings,
     admin: ListenerSettings,
     database: Option<DatabaseSettings>,
     keys: Option<KeySettings>,
@@ -158,7 +159,7 @@ impl Sections {
         Self {
             issuer: reader.required("issuer", remedy, |given| values::issuer(given.text()?)),
             trusted_proxies: sections::trusted_proxies(reader),
-            public: sections::listener(reader, "public.listen", 8080),
+            public: public::read(reader),
             admin: sections::listener(reader, "admin.listen", 8081),
             database: sections::database(reader),
             keys: sections::keys(reader),
@@ -181,6 +182,12 @@ impl Sections {
             "admin.listen",
             format!("is {admin}, which public.listen ({public}) uses already"),
             "give the admin listener a port of its own, which the internet does not reach",
+        );
+        reader.require(
+            self.public.client_certificates != ClientCertificates::Proxy || !self.trusted_proxies.is_empty(),
+            "public.client_certificates",
+            "is \"proxy\", but trusted_proxies is empty, so the header of no proxy would be believed",
+            "name the proxy's addresses in trusted_proxies",
         );
         let request_timeout = self.limits.request_timeout;
         if let Some(database) = &self.database {

@@ -10,6 +10,7 @@ mod layers;
 mod load;
 mod print;
 mod problems;
+mod public;
 mod reader;
 mod secret_source;
 mod sections;
@@ -25,6 +26,7 @@ pub use load::{DevSettings, for_dev, load, load_database};
 pub use print::print;
 pub use problems::{Problem, Problems};
 pub use settings::{
-    DatabaseSettings, KeySettings, LimitSettings, ListenerSettings, LogFormat, PasswordSettings, PreviousEncryptionKey,
-    SessionSettings, Settings, ShutdownSettings, TelemetrySettings, TokenSettings,
+    ClientCertificates, DatabaseSettings, KeySettings, LimitSettings, ListenerSettings, LogFormat, PasswordSettings,
+    PreviousEncryptionKey, PublicSettings, SessionSettings, Settings, ShutdownSettings, TelemetrySettings, TlsFiles,
+    TokenSettings,
 };

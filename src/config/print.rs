@@ -1,6 +1,7 @@
 //! Writes effective settings as a TOML file that could be read again, but for the secrets, which are masked.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use toml::{Table, Value};
@@ -35,7 +36,7 @@ fn sections(settings: &Settings) -> Vec<(&'static str, Vec<Entry>)> {
     let proxies: Vec<Value> = settings.trusted_proxies.iter().map(|network| network.to_string().into()).collect();
     vec![
         ("", vec![("issuer", settings.issuer.clone().into()), ("trusted_proxies", proxies.into())]),
-        ("public", vec![("listen", settings.public.listen.to_string().into())]),
+        ("public", public(settings)),
         ("admin", vec![("listen", settings.admin.listen.to_string().into())]),
         ("database", database(settings)),
         ("keys", keys(settings)),
@@ -46,6 +47,21 @@ fn sections(settings: &Settings) -> Vec<(&'static str, Vec<Entry>)> {
         ("outbound", vec![("allow_loopback", settings.outbound.allow_loopback.into())]),
         ("telemetry", telemetry(settings)),
         ("shutdown", vec![("grace_period", span(settings.shutdown.grace_period))]),
+    ]
+}
+
+fn public(settings: &Settings) -> Vec<Entry> {
+    let public = &settings.public;
+    let tls = public.tls.as_ref();
+    vec![
+        ("listen", public.listen.to_string().into()),
+        ("tls_certificate", path(tls.map(|files| &files.certificate))),
+        ("tls_key", path(tls.map(|files| &files.key))),
+        ("client_certificates", public.client_certificates.as_str().into()),
+        ("client_certificate_header", public.client_certificate_header.clone().into()),
+        ("client_ca", path(public.client_ca.as_ref())),
+        ("mtls_listen", public.mtls_listen.map(|listen| listen.to_string()).unwrap_or_default().into()),
+        ("mtls_url", public.mtls_url.clone().unwrap_or_default().into()),
     ]
 }
 
@@ -123,6 +139,11 @@ fn limits(settings: &Settings) -> Vec<Entry> {
 fn telemetry(settings: &Settings) -> Vec<Entry> {
     let telemetry = &settings.telemetry;
     vec![("log_format", telemetry.log_format.as_str().into()), ("log_filter", telemetry.log_filter.to_string().into())]
+}
+
+/// A path, or nothing.
+fn path(path: Option<&PathBuf>) -> Value {
+    path.map(|path| path.display().to_string()).unwrap_or_default().into()
 }
 
 fn span(duration: Duration) -> Value {

@@ -1,6 +1,7 @@
 //! What the rest of the program gets: every value checked, every default filled in. Defaults and bounds stand in `sections`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -15,7 +16,7 @@ pub struct Settings {
     /// Proxies whose `X-Forwarded-For` header is believed; from anyone else it is ignored.
     pub trusted_proxies: Vec<IpNet>,
     /// OAuth and OpenID Connect endpoints and pages.
-    pub public: ListenerSettings,
+    pub public: PublicSettings,
     /// Admin API, metrics, readiness.
     pub admin: ListenerSettings,
     /// PostgreSQL.
@@ -43,6 +44,60 @@ pub struct Settings {
 pub struct ListenerSettings {
     /// Address and port; port 0 lets the operating system choose.
     pub listen: SocketAddr,
+}
+
+/// The public listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicSettings {
+    /// Address and port; port 0 lets the operating system choose.
+    pub listen: SocketAddr,
+    /// Certificate and key; without them a proxy in front ends TLS.
+    pub tls: Option<TlsFiles>,
+    /// Whether clients are asked for certificates, and by whom.
+    pub client_certificates: ClientCertificates,
+    /// The header in which a proxy hands certificates on.
+    pub client_certificate_header: String,
+    /// PEM file of the authorities that vouch for clients.
+    pub client_ca: Option<PathBuf>,
+    /// Address and port of the listener that asks for certificates.
+    pub mtls_listen: Option<SocketAddr>,
+    /// The origin under which clients reach the one that asks for certificates.
+    pub mtls_url: Option<String>,
+}
+
+/// Who asks clients for certificates (RFC 8705).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// Nobody.
+    Off,
+    /// A listener of our own.
+    Native,
+    /// The proxy in front.
+    Proxy,
+}
+
+impl ClientCertificates {
+    /// Every value.
+    pub const ALL: [Self; 3] = [Self::Off, Self::Native, Self::Proxy];
+
+    /// The word used in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Native => "native",
+            Self::Proxy => "proxy",
+        }
+    }
+}
+
+/// PEM files, which are read anew when they change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The server's certificate, then those of its issuers.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// The connection to PostgreSQL.

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::digest::sha256;
-use crate::domain::SigningAlgorithm;
+use crate::domain::{KeyThumbprint, SigningAlgorithm};
 
 /// Longer ones are refused before anything is decoded.
 const LONGEST: usize = 16 * 1024;
@@ -174,6 +174,13 @@ impl ForeignKeys {
     #[must_use]
     pub fn thumbprint(&self) -> &str {
         self.0.first().map_or("", |key| &key.thumbprint)
+    }
+
+    /// Whether the key of this thumbprint is among them.
+    #[must_use]
+    pub fn holds(&self, key: KeyThumbprint) -> bool {
+        let thumbprint = key.to_string();
+        self.0.iter().any(|key| key.thumbprint == thumbprint)
     }
 
     /// Whether a key of this name is among them.

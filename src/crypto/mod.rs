@@ -3,6 +3,7 @@
 //! Owns: every use of key material, and the forms of what is made with it. Does not own: which claims a token has, what a
 //! position or a sealed request means, when keys rotate, where records lie; all of that arrives as arguments.
 
+mod certificate;
 mod digest;
 mod error;
 mod foreign;
@@ -18,7 +19,9 @@ mod seal;
 mod signing_key;
 #[cfg(test)]
 mod testing;
+mod tls;
 
+pub use certificate::{CertificateRefused, ClientAuthorities, certificate_thumbprint, read_certificate};
 pub use digest::{equal, left_half_hash, s256_challenge, sha256};
 pub use error::CryptoError;
 pub use foreign::{ForeignJwt, ForeignKeys, ForeignRefused};
@@ -31,6 +34,7 @@ pub use position::{PositionKind, derive, open};
 pub use random::Random;
 pub use seal::{check_tag, mac_tag, mac_tags, seal, unseal};
 pub use signing_key::SigningKey;
+pub use tls::{TlsIdentity, TlsRefused, tls_server};
 
 /// Tells jsonwebtoken which cryptography to use. May be called any number of times; [`Keyring::load`] calls it too.
 ///

@@ -15,6 +15,10 @@ pub enum ClientAuthMethod {
     ClientSecretPost,
     /// A JWT that it signs with its private key (RFC 7523 §2.2).
     PrivateKeyJwt,
+    /// A certificate for which an authority vouches (RFC 8705 §2.1).
+    TlsClientAuth,
+    /// A certificate with one of its own keys (RFC 8705 §2.2).
+    SelfSignedTlsClientAuth,
     /// A public client: it cannot keep a secret.
     None,
 }
@@ -24,6 +28,12 @@ impl ClientAuthMethod {
     #[must_use]
     pub fn uses_secret(self) -> bool {
         matches!(self, Self::ClientSecretBasic | Self::ClientSecretPost)
+    }
+
+    /// Whether the certificate of its connection says who it is.
+    #[must_use]
+    pub fn uses_certificate(self) -> bool {
+        matches!(self, Self::TlsClientAuth | Self::SelfSignedTlsClientAuth)
     }
 }
 
@@ -81,6 +91,8 @@ text_form!(ClientAuthMethod {
     ClientSecretBasic => "client_secret_basic",
     ClientSecretPost => "client_secret_post",
     PrivateKeyJwt => "private_key_jwt",
+    TlsClientAuth => "tls_client_auth",
+    SelfSignedTlsClientAuth => "self_signed_tls_client_auth",
     None => "none",
 });
 text_form!(GrantType {

@@ -30,6 +30,21 @@ pub struct ClientProtocol {
     /// What that platform calls it, such as `system:serviceaccount:shop:checkout`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_assertion_subject: Option<String>,
+    /// The subject of its certificates (RFC 8705 §2.1.2), in the form of RFC 4514. Exactly one of these five is there with `tls_client_auth`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth_subject_dn: Option<String>,
+    /// A host among their alternative names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth_san_dns: Option<String>,
+    /// A URI among them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth_san_uri: Option<String>,
+    /// An address among them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth_san_ip: Option<String>,
+    /// A mail address among them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth_san_email: Option<String>,
     /// Where it is told by this server that a session is over (OpenID Connect Back-Channel Logout §2.2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backchannel_logout_uri: Option<String>,
@@ -42,6 +57,9 @@ pub struct ClientProtocol {
     /// The algorithm of the introspection answers that it asks for as JWT (RFC 9701 §6); RS256 where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub introspection_signed_response_alg: Option<SigningAlgorithm>,
+    /// Whether its tokens are bound to the certificate of its connection (RFC 8705 §3.4).
+    #[serde(skip_serializing_if = "is_false")]
+    pub tls_client_certificate_bound_access_tokens: bool,
     /// Whether every token request needs a DPoP proof (RFC 9449 §5.2).
     #[serde(skip_serializing_if = "is_false")]
     pub dpop_bound_access_tokens: bool,

@@ -66,7 +66,7 @@ pub struct GrantDetails {
     /// PKCE S256 challenge (RFC 7636).
     pub code_challenge: Option<String>,
     /// The key that must be proven with the code, and afterwards with each refresh token (RFC 9449 §5, §10). Set by the authorization
-    /// request, or by the first token request that brings a proof.
+    /// request, or by the first token request that brings a proof. Of a client whose tokens are bound to its certificate: that one (RFC 8705 §4).
     pub dpop_jkt: Option<KeyThumbprint>,
     /// When the code dies.
     pub code_expires_at: Timestamp,

@@ -103,7 +103,7 @@ impl fmt::Display for Kid {
     }
 }
 
-/// The SHA-256 thumbprint of a public key (RFC 7638), by which tokens name the key that they are bound to.
+/// The SHA-256 thumbprint of a public key (RFC 7638) or of a certificate (RFC 8705 §3.1), by which tokens name what they are bound to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct KeyThumbprint(pub [u8; 32]);

@@ -3,6 +3,7 @@
 //! Owns: values that cannot be constructed wrong. Does not own: rules that judge a request (`protocol`), storage, I/O; nothing here is async.
 
 mod audit;
+mod certificate;
 mod client;
 mod client_protocol;
 mod clock;
@@ -20,6 +21,7 @@ mod session;
 mod user;
 
 pub use audit::{Actor, AuditEvent, Origin};
+pub use certificate::{Certificate, CertificateChain, DistinguishedName};
 pub use client::{
     ApplicationType, Client, ClientAuthMethod, ClientMetadata, ClientSecret, GrantType, MetadataProblem, RefreshPolicy,
 };

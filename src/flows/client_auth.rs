@@ -1,5 +1,7 @@
 //! Phase 1 of every client request: who is calling?
 
+use std::sync::Arc;
+
 use crate::crypto::{self, ForeignJwt};
 use crate::domain::{ClientId, SigningAlgorithm};
 use crate::protocol::client_assertion::{self, Audiences};
@@ -7,7 +9,7 @@ use crate::protocol::client_auth::{self, AuthenticatedClient, Credentials, Proof
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::params::Params;
 
-use super::{Engine, FlowError, client_keys};
+use super::{Engine, FlowError, client_certificate, client_keys};
 use crate::store;
 
 /// Authenticates the client that a request names in its `Authorization` header or body.
@@ -31,6 +33,12 @@ pub async fn authenticate(
         Some(id) => engine.snapshots.client(&id)?,
         None => None,
     };
+    if let (Proof::None, Some(client)) = (&presented.proof, &client)
+        && client.metadata.token_endpoint_auth_method.uses_certificate()
+    {
+        let shown = credentials.certificate.as_ref();
+        return Box::pin(client_certificate::authenticate(engine, Arc::clone(client), shown)).await;
+    }
     Ok(client_auth::judge(client, &presented, secret_sha256)?)
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use time::Duration;
 use tokio::sync::Mutex;
 
-use super::Engine;
+use super::{Engine, client_certificate};
 use crate::crypto::ForeignKeys;
 use crate::domain::{Client, ClientMetadata, ClientProtocol, MetadataProblem, Timestamp};
 use crate::outbound::{Outbound, OutboundError};
@@ -107,7 +107,7 @@ async fn read(outbound: &Outbound, address: &str) -> Result<(ForeignKeys, Option
     Ok((keys, fetched.max_age.map(|age| Duration::try_from(age).unwrap_or(LONGEST))))
 }
 
-/// What is wrong with the keys that a client shall be registered with, and with addresses that this server shall call. Nothing is
+/// What is wrong with the keys that a client shall be registered with, with addresses that this server shall call, and with certificates. Nothing is
 /// fetched: the client may publish it later.
 #[must_use]
 pub fn judge(engine: &Engine, metadata: &ClientMetadata) -> Vec<MetadataProblem> {
@@ -123,7 +123,7 @@ pub fn judge(engine: &Engine, metadata: &ClientMetadata) -> Vec<MetadataProblem>
         let error = engine.outbound.check(address.as_deref()?).err()?;
         Some(problem(field, format!("cannot be used: {error}")))
     });
-    set.into_iter().chain(addresses).collect()
+    set.into_iter().chain(addresses).chain(client_certificate::judge(engine, metadata)).collect()
 }
 
 /// The keys of a client, among them the one of this name if it is to be had.

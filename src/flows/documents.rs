@@ -1,8 +1,8 @@
 //! What the server publishes about itself.
 
 use crate::crypto::Keyring;
-use crate::domain::{Scope, Timestamp};
-use crate::protocol::discovery;
+use crate::domain::{ClientAuthMethod, Scope, Timestamp};
+use crate::protocol::discovery::{self, Offer};
 
 use super::Engine;
 use super::snapshot::ResourceServers;
@@ -12,7 +12,12 @@ impl Engine {
     #[must_use]
     pub fn discovery_document(&self, servers: &ResourceServers) -> String {
         let scopes = servers.all().iter().fold(Scope::default(), |all, server| all.union(&server.scope));
-        discovery::document(&self.policy.issuer, &scopes).to_string()
+        let methods: Vec<_> = ClientAuthMethod::ALL.iter().copied().filter(|method| self.offers(*method)).collect();
+        let certificates = self.policy.certificates.is_some();
+        let aliases = self.policy.certificates.as_ref().and_then(|policy| policy.url.as_deref());
+        let offer =
+            Offer { issuer: &self.policy.issuer, api_scopes: &scopes, methods: &methods, certificates, aliases };
+        discovery::document(offer).to_string()
     }
 
     /// The JWKS as JSON.

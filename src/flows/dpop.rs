@@ -4,6 +4,7 @@
 
 use crate::crypto::{self, ForeignJwt, ForeignKeys};
 use crate::domain::{Client, KeyThumbprint, SigningAlgorithm, Timestamp};
+use crate::protocol::claims::Confirmation;
 use crate::protocol::client_auth::Credentials;
 use crate::protocol::dpop::{self, Expected, Nonce, Presented};
 use crate::protocol::error::OAuthError;
@@ -45,10 +46,17 @@ pub async fn proven_key(engine: &Engine, proof: &str, occasion: Occasion<'_>) ->
     let mut jwt = ForeignJwt::read(proof, dpop::ALGORITHMS).map_err(dpop::unreadable)?;
     // There is only the key that the proof brings, whatever it is called.
     jwt.kid = None;
+    let certificates = engine.policy.certificates.as_ref();
+    let alias = certificates.and_then(|policy| policy.url.as_ref()).map(|origin| format!("{origin}{}", occasion.path));
     let url = format!("{}{}", engine.policy.issuer, occasion.path);
     let hash = occasion.access_token.map(crypto::s256_challenge);
-    let expected = Expected { method: occasion.method, url: &url, access_token_hash: hash.as_deref() };
-    let judged = dpop::judge(Presented { typ: jwt.typ.as_deref(), claims: &jwt.claims }, expected, now)?;
+    let presented = Presented { typ: jwt.typ.as_deref(), claims: &jwt.claims };
+    let at = |url| Expected { method: occasion.method, url, access_token_hash: hash.as_deref() };
+    // RFC 8705 §5: a client that also shows a certificate reaches the same endpoint at another address.
+    let judged = dpop::judge(presented, at(&url), now).or_else(|error| match &alias {
+        Some(alias) => dpop::judge(presented, at(alias), now).map_err(|_| error),
+        None => Err(error),
+    })?;
     let key = verify(&jwt)?;
     dpop::judge_nonce(judge_nonce(engine, judged.nonce, now)?, engine.policy.dpop_nonce_required)?;
     // §11.1: whoever sees a proof on its way could send it again as long as it is fresh. Different keys may use the same jti.
@@ -68,22 +76,26 @@ fn verify(jwt: &ForeignJwt<'_>) -> Result<KeyThumbprint, OAuthError> {
     KeyThumbprint::parse(keys.thumbprint()).ok_or_else(|| dpop::unreadable("its key has no thumbprint"))
 }
 
-/// Phase 3 of the token endpoint: the key that the tokens of this request are bound to. A request without a proof costs nothing.
+/// Phase 3 of the token endpoint: the key or certificate that the tokens of this request are bound to. A request without either costs nothing.
 ///
 /// # Errors
-/// Those of [`proven_key`], and `invalid_dpop_proof` where the client always needs a proof.
+/// Those of [`proven_key`], `invalid_dpop_proof` where the client always needs a proof, and `invalid_request` where it needs a certificate.
 pub async fn sender(
     engine: &Engine,
     credentials: &Credentials,
     client: &Client,
-) -> Result<Option<KeyThumbprint>, FlowError> {
+) -> Result<Option<Confirmation>, FlowError> {
+    let shown = credentials.certificate.as_ref().map(crypto::certificate_thumbprint);
+    if let Some(bound) = sender::certificate(client, shown, credentials.dpop.is_some())? {
+        return Ok(Some(bound));
+    }
     let key = match credentials.dpop.as_deref() {
         // Boxed, so that requests without a proof do not carry this future.
         Some(proof) => Some(Box::pin(proven_key(engine, proof, Occasion::post("/oauth2/token"))).await?),
         None => None,
     };
     sender::require(client, key)?;
-    Ok(key)
+    Ok(key.map(|jkt| Confirmation::Key { jkt }))
 }
 
 fn window(now: Timestamp) -> i64 {

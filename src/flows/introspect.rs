@@ -101,8 +101,8 @@ async fn refresh_token(engine: &Engine, token: &str, caller: &ClientId) -> Resul
 /// # Errors
 /// The database.
 pub async fn check_bearer_token(engine: &Engine, token: &str) -> Result<Option<Arc<VerifiedToken>>, InternalError> {
-    // RFC 9449 §7.2: a token that is bound to a key is no bearer token.
-    let Some(token) = verified(engine, token)?.filter(|token| token.key.is_none()) else { return Ok(None) };
+    // RFC 9449 §7.2: a token that is bound to a key is no bearer token; nor is one that is bound to a certificate.
+    let Some(token) = verified(engine, token)?.filter(|token| token.bound.is_none()) else { return Ok(None) };
     Ok(standing(engine, &token, false).await?.is_live.then_some(token))
 }
 

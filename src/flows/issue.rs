@@ -5,7 +5,7 @@ use std::sync::Arc;
 use time::Duration;
 
 use crate::crypto::{self, Keyring, PositionKind};
-use crate::domain::{Client, Grant, KeyThumbprint, Position, ResourceServer, Scope, SigningAlgorithm, Timestamp};
+use crate::domain::{Client, Grant, Position, ResourceServer, Scope, SigningAlgorithm, Timestamp};
 use crate::protocol::audience::{self, Audience};
 use crate::protocol::claims::{
     ACCESS_TOKEN_TYPE, AccessTokenClaims, Confirmation, ID_TOKEN_TYPE, IdTokenClaims, TokenType, numeric_date, token_id,
@@ -57,8 +57,8 @@ pub struct Mint<'a> {
     pub scope: &'a Scope,
     /// For whom it is.
     pub audience: Audience,
-    /// The key that the access token is bound to.
-    pub key: Option<KeyThumbprint>,
+    /// What the access token is bound to.
+    pub bound: Option<Confirmation>,
     /// The time.
     pub now: Timestamp,
 }
@@ -84,7 +84,7 @@ impl Mint<'_> {
             None => None,
         };
         let (expires_in, scope) = (lifetime.whole_seconds(), self.scope.clone());
-        let token_type = TokenType::of(self.key);
+        let token_type = TokenType::of(self.bound);
         Ok(TokenResponse {
             access_token,
             token_type,
@@ -121,7 +121,7 @@ impl Mint<'_> {
             acr: authentication.map(|a| a.acr.clone()),
             amr: authentication.map(|a| a.amr.clone()).unwrap_or_default(),
             sid: self.grant.map(|grant| grant.details.session_id.to_string()),
-            cnf: self.key.map(|jkt| Confirmation { jkt }),
+            cnf: self.bound,
             act: None,
             exchanged_from: Vec::new(),
         };

@@ -7,6 +7,7 @@ mod authorization_request;
 pub mod authorize;
 pub mod browser;
 pub mod client_auth;
+mod client_certificate;
 pub mod client_keys;
 pub mod device;
 pub mod documents;
@@ -38,6 +39,7 @@ use crate::domain::{AuditEvent, Clock, Origin, RefreshPolicy};
 use crate::outbound::Outbound;
 use crate::store::{self, Store, StoreError, Tx};
 
+pub use client_certificate::CertificatePolicy;
 pub use client_keys::FetchedKeys;
 pub use device::Guesses;
 pub use error::{FlowError, InternalError};
@@ -89,6 +91,8 @@ pub struct Policy {
     pub refresh: RefreshPolicy,
     /// Whether each DPoP proof must repeat a nonce of ours (RFC 9449 §8).
     pub dpop_nonce_required: bool,
+    /// How certificates of clients come here; none: not at all (RFC 8705).
+    pub certificates: Option<CertificatePolicy>,
     /// From sign-in until a session ends for good.
     pub session_absolute_lifetime: Duration,
     /// From one use of a session until the next must have happened.

@@ -8,6 +8,7 @@ use crate::domain::{
     RefreshTokenRotation, Scope, Secret, Timestamp,
 };
 use crate::protocol::audience::{Audience, STANDARD_SCOPES};
+use crate::protocol::claims::Confirmation;
 use crate::protocol::client_auth::{AuthenticatedClient, Credentials};
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::params::Params;
@@ -42,10 +43,10 @@ pub async fn exchange(
         let sentence = format!("This client is not registered for the {} grant.", grant_type.as_str());
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, sentence).into());
     }
-    // 3. Sender constraint: whatever the grant, what is given is bound to the key that was proven.
-    let key = dpop::sender(engine, credentials, client.client()).await?;
+    // 3. Sender constraint: whatever the grant, what is given is bound to the key or certificate that was proven.
+    let bound = dpop::sender(engine, credentials, client.client()).await?;
     // 4. The grant itself.
-    let exchange = Exchange { engine, client: &client, key, request: &request, origin, now };
+    let exchange = Exchange { engine, client: &client, bound, request: &request, origin, now };
     let (grant, target) = match &request.grant {
         PresentedGrant::AuthorizationCode { code, redirect_uri, code_verifier } => {
             // Boxed, so that the other grants do not carry these large futures from place to place.
@@ -63,7 +64,7 @@ pub async fn exchange(
     };
     // 5. Mint.
     let Target { scope, audience } = target;
-    let mint = Mint { client: client.client(), grant: grant.as_ref(), scope: &scope, audience, key, now };
+    let mint = Mint { client: client.client(), grant: grant.as_ref(), scope: &scope, audience, bound, now };
     let response = mint.response(engine)?;
     telemetry::token_issued(grant_type.as_str());
     Ok(response)
@@ -87,8 +88,8 @@ fn narrowed_resources(request: &TokenRequest, granted: &[String]) -> Result<Vec<
 pub(super) struct Exchange<'a> {
     pub(super) engine: &'a Engine,
     pub(super) client: &'a AuthenticatedClient,
-    /// The key that was proven.
-    pub(super) key: Option<KeyThumbprint>,
+    /// The key or certificate that was proven.
+    pub(super) bound: Option<Confirmation>,
     pub(super) request: &'a TokenRequest,
     origin: &'a Origin,
     pub(super) now: Timestamp,
@@ -116,6 +117,11 @@ pub(super) struct Target {
 pub(super) type Granted = (Option<Grant>, Target);
 
 impl Exchange<'_> {
+    /// What a grant remembers of the key or certificate.
+    pub(super) fn key(&self) -> Option<KeyThumbprint> {
+        self.bound.map(Confirmation::thumbprint)
+    }
+
     fn client_credentials(&self) -> Result<Granted, FlowError> {
         let asked = self.request.scope.as_deref();
         let mut scope = authorize::requested_scope(self.client.client(), asked)?;
@@ -194,7 +200,7 @@ impl Exchange<'_> {
         grant: &Grant,
     ) -> Result<Option<FirstUse>, InternalError> {
         let (successor, expires_at) = self.first_generation(keyring)?;
-        let redemption = Redemption { grant: grant.id, successor, key: self.key, expires_at, now: self.now };
+        let redemption = Redemption { grant: grant.id, successor, key: self.key(), expires_at, now: self.now };
         Ok(self.engine.store.redeem(redemption).await?.then_some(FirstUse(redemption)))
     }
 
@@ -226,7 +232,7 @@ impl Exchange<'_> {
         let question = RotationQuestion {
             position,
             client_id: self.client.id().clone(),
-            key: self.key,
+            key: self.key(),
             any_key: self.presenter().is_confidential,
             scope: asked.as_ref().map(Scope::to_vec).unwrap_or_default(),
             step: i32::from(!self.keeps_refresh_token()),
@@ -255,7 +261,7 @@ impl Exchange<'_> {
     }
 
     fn presenter(&self) -> Presenter<'_> {
-        Presenter { client_id: self.client.id(), is_confidential: !self.client.client().is_public(), key: self.key }
+        Presenter { client_id: self.client.id(), is_confidential: !self.client.client().is_public(), key: self.key() }
     }
 
     /// Refuses an impossible target before the token is rotated, so that the client can mend its request and keep its token. Only a
@@ -303,7 +309,7 @@ impl Exchange<'_> {
         };
         match refresh::judge(&grant, presented, self.now) {
             refresh::Verdict::Replay => {
-                if let Some(key) = self.key.filter(|_| grant.details.dpop_jkt.is_none()) {
+                if let Some(key) = self.key().filter(|_| grant.details.dpop_jkt.is_none()) {
                     // §5: a refresh token that comes with a proof is bound, also one that was made before.
                     store::grants::bind(tx.conn(), grant.id, key).await?;
                     tx.commit().await?;

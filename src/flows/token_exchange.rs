@@ -4,9 +4,7 @@ use time::Duration;
 
 use crate::crypto::{self, Expiry};
 use crate::domain::{Client, Secret};
-use crate::protocol::claims::{
-    ACCESS_TOKEN_TYPE, AccessTokenClaims, Confirmation, TokenType, grant_of, numeric_date, token_id,
-};
+use crate::protocol::claims::{ACCESS_TOKEN_TYPE, AccessTokenClaims, TokenType, grant_of, numeric_date, token_id};
 use crate::protocol::introspection::may_learn;
 use crate::protocol::token::TokenResponse;
 use crate::protocol::token_exchange::{
@@ -77,7 +75,7 @@ impl Exchange<'_> {
             jti: token_id(grant_of(&subject.jti), self.engine.random.bytes()),
             client_id: self.client.id().as_str().to_owned(),
             scope: scope.clone(),
-            cnf: self.key.map(|jkt| Confirmation { jkt }),
+            cnf: self.bound,
             act: chain(subject.act.clone(), actor),
             exchanged_from: token_exchange::ancestors(subject)?,
             ..subject.clone()
@@ -91,7 +89,7 @@ impl Exchange<'_> {
             refresh_token: None,
             id_token: None,
             issued_token_type,
-            token_type: TokenType::of(self.key),
+            token_type: TokenType::of(self.bound),
         })
     }
 }

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::ClientId;
-use crate::protocol::claims::{ID_TOKEN_TYPE, TokenType, user_info};
+use crate::crypto;
+use crate::domain::{CertificateChain, ClientId};
+use crate::protocol::claims::{Confirmation, ID_TOKEN_TYPE, TokenType, user_info};
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::{dpop as proofs, sender};
 
@@ -22,6 +23,8 @@ pub struct PresentedToken {
     pub proof: Option<String>,
     /// The HTTP method.
     pub method: &'static str,
+    /// What the client showed on its connection.
+    pub certificate: Option<CertificateChain>,
 }
 
 /// What is known about a person.
@@ -44,7 +47,8 @@ pub async fn userinfo(engine: &Engine, presented: &PresentedToken) -> Result<Use
     if !token.audience.contains(&engine.policy.issuer) {
         return Err(invalid().into());
     }
-    sender::judge_token_type(token.key.as_deref().copied(), presented.token_type)?;
+    let shown = presented.certificate.as_ref().map(crypto::certificate_thumbprint);
+    sender::judge_presentation(token.bound.as_deref().copied(), presented.token_type, shown)?;
     if presented.token_type == TokenType::Dpop {
         Box::pin(check_proof(engine, &token, presented)).await?;
     }
@@ -71,7 +75,7 @@ async fn check_proof(engine: &Engine, token: &VerifiedToken, presented: &Present
     let occasion =
         Occasion { method: presented.method, path: "/oauth2/userinfo", access_token: Some(&presented.token) };
     let key = proven_key(engine, proof, occasion).await?;
-    if token.key.as_deref() != Some(&key) {
+    if token.bound.as_deref() != Some(&Confirmation::Key { jkt: key }) {
         let sentence = "The access token is bound to another key than that of the DPoP proof.";
         return Err(OAuthError::new(ErrorCode::InvalidToken, sentence).into());
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use quick_cache::sync::Cache;
 
 use crate::crypto::{self, Expiry, Keyring};
-use crate::domain::{Ancestor, KeyThumbprint, Kid, Scope, Timestamp};
-use crate::protocol::claims::{ACCESS_TOKEN_TYPE, AccessTokenClaims};
+use crate::domain::{Ancestor, Kid, Scope, Timestamp};
+use crate::protocol::claims::{ACCESS_TOKEN_TYPE, AccessTokenClaims, Confirmation};
 use crate::protocol::introspection::Answer;
 
 use super::InternalError;
@@ -36,8 +36,8 @@ pub struct VerifiedToken {
     pub audience: Box<[String]>,
     /// What it allows.
     pub scope: Scope,
-    /// The key that it is bound to.
-    pub key: Option<Box<KeyThumbprint>>,
+    /// What it is bound to.
+    pub bound: Option<Box<Confirmation>>,
     /// From which tokens it was exchanged.
     pub ancestors: Box<[Ancestor]>,
     /// The answer to introspection while it is live (RFC 7662 §2.2), as JSON.
@@ -56,7 +56,7 @@ impl VerifiedToken {
             subject: claims.sub.into(),
             audience: claims.aud.into(),
             scope: claims.scope,
-            key: claims.cnf.map(|cnf| Box::new(cnf.jkt)),
+            bound: claims.cnf.map(Box::new),
             ancestors: claims.exchanged_from.into(),
             live_answer,
         })

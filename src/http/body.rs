@@ -36,9 +36,10 @@ impl<S: Send + Sync> FromRequest<S> for OAuthForm {
         let authorization = authorization(request.headers()).map_err(refuse)?;
         let dpop = dpop::proof(request.headers()).map_err(refuse)?;
         let wants_jwt = wants_jwt(request.headers());
+        let certificate = request.extensions().get().cloned();
         let text = form_text(request, state).await?;
         let params = Params::parse(&[&text]).map_err(refuse)?;
-        Ok(Self { params, wants_jwt, credentials: Credentials { authorization, dpop } })
+        Ok(Self { params, wants_jwt, credentials: Credentials { authorization, dpop, certificate } })
     }
 }
 

@@ -136,6 +136,14 @@ pub(super) async fn method_not_allowed_json() -> Response {
     response
 }
 
+/// A path that the listener for certificates does not have.
+pub(super) async fn not_found_json() -> Response {
+    let sentence = "There is no such endpoint on this listener; use the mtls_endpoint_aliases of discovery, and the issuer for the rest.";
+    let mut response = oauth_json(&OAuthError::invalid_request(sentence));
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
+}
+
 /// A body that is larger than allowed.
 pub(super) fn too_large() -> Response {
     let mut response = oauth_json(&OAuthError::invalid_request(TOO_LARGE));

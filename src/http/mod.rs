@@ -4,6 +4,7 @@
 
 pub mod admin;
 mod body;
+mod certificate;
 mod context;
 mod cookies;
 mod discovery;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::HeaderName;
 use axum::routing::{MethodRouter, get, post};
 use ipnet::IpNet;
 
@@ -32,6 +34,8 @@ use sources::SourceLimit;
 pub struct HttpOptions {
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Where trusted proxies write the certificate that a client showed them; from anyone else it is ignored.
+    pub client_certificate_header: Option<HeaderName>,
     /// The largest request body in bytes.
     pub max_body_bytes: usize,
     /// After this a request is answered with 503.
@@ -56,14 +60,32 @@ pub struct Public {
 
 /// The public listener: OAuth and OpenID Connect endpoints, pages, liveness.
 pub fn public_site(engine: SharedEngine, options: &HttpOptions) -> Site {
-    let state = Public {
-        documents: Arc::new(discovery::Documents::new(engine.policy.jwks_max_age.whole_seconds())),
-        engine,
-        sign_in_limit: SourceLimit::per_minute(options.sign_ins_per_source_per_minute),
-        // Each device that somebody sets up comes with a sign-in, so the same bound is as wide as anybody needs.
-        device_limit: SourceLimit::per_minute(options.sign_ins_per_source_per_minute),
-        demo: options.demo,
-    };
+    let state = Public::new(engine, options);
+    let (api, paths) = api_routes();
+    let pages = pages::router(state.demo).route("/health/live", get(health::live));
+    let router = Router::new()
+        .merge(api)
+        .merge(site::noted(pages).method_not_allowed_fallback(pages::method_not_allowed))
+        .fallback(pages::not_found)
+        .with_state(state);
+    Site::new(router, paths, options)
+}
+
+impl Public {
+    fn new(engine: SharedEngine, options: &HttpOptions) -> Self {
+        Self {
+            documents: Arc::new(discovery::Documents::new(engine.policy.jwks_max_age.whole_seconds())),
+            engine,
+            sign_in_limit: SourceLimit::per_minute(options.sign_ins_per_source_per_minute),
+            // Each device that somebody sets up comes with a sign-in, so the same bound is as wide as anybody needs.
+            device_limit: SourceLimit::per_minute(options.sign_ins_per_source_per_minute),
+            demo: options.demo,
+        }
+    }
+}
+
+/// What programs call, with their paths.
+fn api_routes() -> (Router<Public>, Vec<&'static str>) {
     let api: [(&'static str, MethodRouter<Public>); 9] = [
         ("/.well-known/openid-configuration", get(discovery::configuration)),
         ("/.well-known/oauth-authorization-server", get(discovery::configuration)),
@@ -77,13 +99,14 @@ pub fn public_site(engine: SharedEngine, options: &HttpOptions) -> Site {
     ];
     let paths: Vec<_> = api.iter().map(|(path, _)| *path).collect();
     let api = api.into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods));
-    let pages = pages::router(state.demo).route("/health/live", get(health::live));
-    let router = Router::new()
-        .merge(api.method_not_allowed_fallback(errors::method_not_allowed_json))
-        .merge(site::noted(pages).method_not_allowed_fallback(pages::method_not_allowed))
-        .fallback(pages::not_found)
-        .with_state(state);
-    Site::new(router, paths, options)
+    (api.method_not_allowed_fallback(errors::method_not_allowed_json), paths)
+}
+
+/// The listener that asks clients for certificates (RFC 8705 §5): nothing for browsers, which would ask their users for one.
+pub fn certificate_site(engine: SharedEngine, options: &HttpOptions) -> Site {
+    let state = Public::new(engine, options);
+    let (router, paths) = api_routes();
+    Site::new(router.fallback(errors::not_found_json).with_state(state), paths, options)
 }
 
 /// The admin listener: admin API, metrics, health.

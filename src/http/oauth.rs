@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
-use crate::domain::Origin;
+use crate::domain::{CertificateChain, Origin};
 use crate::flows::introspect::introspect_signed;
 use crate::flows::userinfo::{PresentedToken, UserInfo};
 use crate::flows::{self, FlowError};
@@ -92,10 +92,11 @@ pub(super) async fn revoke(
 pub(super) async fn userinfo_get(
     State(public): State<Public>,
     RawQuery(query): RawQuery,
+    certificate: Option<Extension<CertificateChain>>,
     headers: HeaderMap,
 ) -> Response {
     let token = header_token(&headers, query.as_deref(), "GET");
-    answer_userinfo(&public, token).await
+    answer_userinfo(&public, token, certificate.map(|Extension(chain)| chain)).await
 }
 
 /// OpenID Connect Core §5.3.1 by POST: the token in the header or in the form.
@@ -108,16 +109,17 @@ pub(super) async fn userinfo_post(
         Ok(token) => token,
         Err(error) => return errors::protected(error.into(), TokenType::Bearer),
     };
+    let certificate = request.extensions().get().cloned();
     let has_body = request.headers().get(header::CONTENT_TYPE).is_some();
     if !has_body {
-        return answer_userinfo(&public, Ok(in_header)).await;
+        return answer_userinfo(&public, Ok(in_header), certificate).await;
     }
     let text = match form_text(request, &()).await {
         Ok(text) => text,
-        Err(_) if in_header.is_some() => return answer_userinfo(&public, Ok(in_header)).await,
+        Err(_) if in_header.is_some() => return answer_userinfo(&public, Ok(in_header), certificate).await,
         Err(response) => return response,
     };
-    answer_userinfo(&public, form_token(&text, in_header)).await
+    answer_userinfo(&public, form_token(&text, in_header), certificate).await
 }
 
 /// RFC 6750 §2: one way only, and never in the address.
@@ -136,9 +138,15 @@ fn header_token(
     let (scheme, token) = header.split_once(' ').unwrap_or_default();
     let token = token.trim().to_owned();
     if scheme.eq_ignore_ascii_case("bearer") {
-        Ok(Some(PresentedToken { token, token_type: TokenType::Bearer, proof: None, method }))
+        Ok(Some(PresentedToken { token, token_type: TokenType::Bearer, proof: None, method, certificate: None }))
     } else if scheme.eq_ignore_ascii_case("dpop") {
-        Ok(Some(PresentedToken { token, token_type: TokenType::Dpop, proof: dpop::proof(headers)?, method }))
+        Ok(Some(PresentedToken {
+            token,
+            token_type: TokenType::Dpop,
+            proof: dpop::proof(headers)?,
+            method,
+            certificate: None,
+        }))
     } else {
         Err(OAuthError::invalid_request("The Authorization header must be: Bearer or DPoP, a space, the access token."))
     }
@@ -155,14 +163,19 @@ fn form_token(text: &str, in_header: Option<PresentedToken>) -> Result<Option<Pr
             token_type: TokenType::Bearer,
             proof: None,
             method: "POST",
+            certificate: None,
         })),
         (None, in_header) => Ok(in_header),
     }
 }
 
-async fn answer_userinfo(public: &Public, token: Result<Option<PresentedToken>, OAuthError>) -> Response {
+async fn answer_userinfo(
+    public: &Public,
+    token: Result<Option<PresentedToken>, OAuthError>,
+    certificate: Option<CertificateChain>,
+) -> Response {
     let token = match token {
-        Ok(Some(token)) => token,
+        Ok(Some(token)) => PresentedToken { certificate, ..token },
         Ok(None) => return errors::no_token(),
         Err(error) => return errors::protected(FlowError::Refused(error), TokenType::Bearer),
     };

@@ -7,18 +7,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 
 use super::Site;
+use crate::domain::CertificateChain;
 
 /// Address and headers of a request together; more is answered with 431.
 pub(super) const MOST_HEADER_BYTES: u32 = 32 * 1024;
-/// A client that takes longer for its first request, up to the end of the headers, is cut off.
+/// A client that takes longer for its first request, from the beginning of the connection or handshake to the end of the headers, is cut off.
 const FIRST_REQUEST: Duration = Duration::from_secs(10);
 /// The same for each further request. Proxies keep connections open for a minute, and must not send a request into one that closes.
 const NEXT_REQUEST: Duration = Duration::from_secs(75);
@@ -33,13 +39,16 @@ pub struct Service {
     pub listener: TcpListener,
     /// What answers.
     pub site: Site,
+    /// Certificate, versions and suites; none: plain connections, behind a proxy that ends TLS.
+    pub tls: Option<Arc<ServerConfig>>,
     /// Connections that may be open at once; more wait until one of them ends or is cut off.
     pub most_connections: usize,
 }
 
 /// Serves until `stop` ends, then waits at most `grace` for requests in flight.
 pub async fn serve(service: Service, stop: impl Future<Output = ()>, grace: Duration) {
-    let Service { listener, site, most_connections } = service;
+    let Service { listener, site, tls, most_connections } = service;
+    let acceptor = tls.map(TlsAcceptor::from);
     let mut builder = Builder::new(TokioExecutor::new());
     // hyper's own timeout of headers would not see who sends nothing at all, and would end the rest between two requests too soon.
     builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(MOST_HEADER_BYTES as usize);
@@ -54,7 +63,12 @@ pub async fn serve(service: Service, stop: impl Future<Output = ()>, grace: Dura
             accepted = accept(&listener, &places) => match accepted {
                 Ok((stream, peer, place)) => {
                     let client = Client { stream, peer, stopped: stopped.clone(), _place: place };
-                    tokio::spawn(handle(Arc::clone(&builders), graceful.watcher(), site.clone(), client));
+                    let serving = Serving { builders: Arc::clone(&builders), watcher: graceful.watcher(), site: site.clone() };
+                    match acceptor.clone() {
+                        // Each handshake has its own task, so that a slow one holds up nobody.
+                        Some(acceptor) => drop(tokio::spawn(handle_tls(serving, client, acceptor))),
+                        None => drop(tokio::spawn(handle_plain(serving, client))),
+                    }
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -103,26 +117,77 @@ struct Client {
     _place: OwnedSemaphorePermit,
 }
 
-/// Serves one connection to its end.
-async fn handle(builders: Arc<Builders>, watcher: Watcher, site: Site, mut client: Client) {
-    // Answers are small; waiting to fill a packet only adds delay.
-    if let Err(error) = client.stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY could not be set");
-    }
+/// What a connection is served with.
+struct Serving {
+    builders: Arc<Builders>,
+    watcher: Watcher,
+    site: Site,
+}
+
+/// Serves one connection that is not encrypted to its end.
+async fn handle_plain(serving: Serving, mut client: Client) {
+    client.hurry();
     let activity = Arc::new(Activity::new());
     let begun = tokio::select! {
         begun = begins_with_http2(&client.stream) => begun,
         () = activity.rests_too_long() => return tracing::debug!("a connection without a request was closed"),
         _ = client.stopped.changed() => return,
     };
-    let builder = match begun {
-        Ok(true) => &builders.http2,
-        Ok(false) => &builders.http1,
-        Err(error) => return tracing::debug!(%error, "a connection ended early"),
+    match begun {
+        Ok(is_http2) => {
+            let Client { stream, peer, stopped: _, _place } = client;
+            converse(serving, Conversation { stream, peer, is_http2, certificate: None, activity }).await;
+        }
+        Err(error) => tracing::debug!(%error, "a connection ended early"),
+    }
+}
+
+/// Serves one connection with TLS to its end; the handshake says which HTTP it is (ALPN).
+async fn handle_tls(serving: Serving, mut client: Client, acceptor: TlsAcceptor) {
+    client.hurry();
+    let activity = Arc::new(Activity::new());
+    let Client { stream, peer, ref mut stopped, _place } = client;
+    // Boxed, so that a connection does not carry the room for its handshake to its end.
+    let shaken = tokio::select! {
+        shaken = Box::pin(acceptor.accept(stream)) => shaken,
+        () = activity.rests_too_long() => return tracing::debug!("a connection without a request was closed"),
+        _ = stopped.changed() => return,
     };
+    match shaken {
+        Ok(stream) => {
+            let session = stream.get_ref().1;
+            let is_http2 = session.alpn_protocol() == Some(b"h2");
+            let shown = session.peer_certificates().unwrap_or_default().iter().map(|der| der.to_vec()).collect();
+            let certificate = CertificateChain::new(shown);
+            converse(serving, Conversation { stream, peer, is_http2, certificate, activity }).await;
+        }
+        Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
+    }
+}
+
+/// A connection that is ready for requests.
+struct Conversation<S> {
+    stream: S,
+    peer: SocketAddr,
+    is_http2: bool,
+    /// What the client showed in the handshake.
+    certificate: Option<CertificateChain>,
+    activity: Arc<Activity>,
+}
+
+/// Answers requests until either side has enough.
+async fn converse<S>(serving: Serving, with: Conversation<S>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Serving { builders, watcher, site } = serving;
+    let Conversation { stream, peer, is_http2, certificate, activity } = with;
+    let builder = if is_http2 { &builders.http2 } else { &builders.http1 };
     let seen = Arc::clone(&activity);
-    let Client { stream, peer, stopped: _, _place } = client;
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        if let Some(certificate) = &certificate {
+            request.extensions_mut().insert(certificate.clone());
+        }
         let (site, working) = (site.clone(), Working::begin(&seen));
         async move {
             let _working = working;
@@ -136,6 +201,15 @@ async fn handle(builders: Arc<Builders>, watcher: Watcher, site: Site, mut clien
             tracing::debug!(%error, "a connection ended early");
         },
         () = activity.rests_too_long() => tracing::debug!("a connection without a request was closed"),
+    }
+}
+
+impl Client {
+    /// Answers are small; waiting to fill a packet only adds delay.
+    fn hurry(&self) {
+        if let Err(error) = self.stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY could not be set");
+        }
     }
 }
 

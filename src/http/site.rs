@@ -25,6 +25,7 @@ use crate::domain::Origin;
 use crate::telemetry::{self, RequestMeter};
 
 use super::HttpOptions;
+use super::certificate::forwarded;
 use super::context::{announced_length, head_length, method_label, new_correlation_id, reader, route_label, source};
 use super::errors::{self, Breakdown};
 use super::server::MOST_HEADER_BYTES;
@@ -93,6 +94,11 @@ impl Site {
             preflight()
         } else {
             let mut request = request.map(|body| Body::new(Limited::new(body, options.max_body_bytes)));
+            if let Some(name) = &options.client_certificate_header
+                && let Some(chain) = forwarded(name, request.headers(), peer, &options.trusted_proxies)
+            {
+                request.extensions_mut().insert(chain);
+            }
             if meter.is_none() {
                 request.extensions_mut().insert(noted.clone());
             }

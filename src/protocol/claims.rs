@@ -43,7 +43,7 @@ pub struct AccessTokenClaims {
     /// In which browser session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
-    /// The key without which it is of no use; none: whoever bears it may use it.
+    /// The key or certificate without which it is of no use; none: whoever bears it may use it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
     /// Who acts on behalf of `sub` (RFC 8693 §4.1).
@@ -54,11 +54,32 @@ pub struct AccessTokenClaims {
     pub exchanged_from: Vec<Ancestor>,
 }
 
-/// What a token is bound to (RFC 7800 §3.1).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Confirmation {
-    /// The thumbprint of the key of the DPoP proof (RFC 9449 §6.1).
-    pub jkt: KeyThumbprint,
+/// What a token is bound to (RFC 7800 §3.1): one thing only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Confirmation {
+    /// The key of DPoP proofs.
+    Key {
+        /// Its thumbprint (RFC 9449 §6.1).
+        jkt: KeyThumbprint,
+    },
+    /// The certificate of the client's connections.
+    Certificate {
+        /// The SHA-256 of its DER form (RFC 8705 §3.1).
+        #[serde(rename = "x5t#S256")]
+        x5t: KeyThumbprint,
+    },
+}
+
+impl Confirmation {
+    /// What a grant remembers. That of a key is never that of a certificate: they are hashes of texts that begin differently.
+    #[must_use]
+    pub fn thumbprint(self) -> KeyThumbprint {
+        match self {
+            Self::Key { jkt } => jkt,
+            Self::Certificate { x5t } => x5t,
+        }
+    }
 }
 
 /// How an access token is presented.
@@ -71,10 +92,11 @@ pub enum TokenType {
 }
 
 impl TokenType {
-    /// The type of a token that is bound to this key, or to none.
+    /// The type of a token that is bound to this, or to nothing. A certificate shows itself on the connection, so its tokens are sent like any
+    /// other (RFC 8705 §3).
     #[must_use]
-    pub fn of(key: Option<KeyThumbprint>) -> Self {
-        if key.is_some() { Self::Dpop } else { Self::Bearer }
+    pub fn of(bound: Option<Confirmation>) -> Self {
+        if matches!(bound, Some(Confirmation::Key { .. })) { Self::Dpop } else { Self::Bearer }
     }
 
     /// The registered text.

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::domain::{Client, ClientAuthMethod, ClientId, Secret};
+use crate::domain::{CertificateChain, Client, ClientAuthMethod, ClientId, Secret};
 
 use super::client_assertion::{self, ASSERTION_TYPE};
+use super::client_certificate;
 use super::error::{ErrorCode, OAuthError};
 use super::params::{Params, is_plain};
 
@@ -15,6 +16,8 @@ pub struct Credentials {
     pub authorization: Option<String>,
     /// The one `DPoP` header (RFC 9449 §4.1): a proof that was not looked at yet.
     pub dpop: Option<String>,
+    /// What the client showed on its connection (RFC 8705). It holds the key; nothing else was looked at yet.
+    pub certificate: Option<CertificateChain>,
 }
 
 /// What a request says about its client, not yet believed.
@@ -29,7 +32,7 @@ pub struct PresentedClient {
 
 /// What a client proves itself with.
 pub enum Proof {
-    /// Nothing: it claims to be public.
+    /// Nothing in the request: it is public, or its certificate speaks for it.
     None,
     /// Its secret.
     Secret(Secret),
@@ -169,6 +172,8 @@ pub fn judge(
         ClientAuthMethod::ClientSecretBasic | ClientAuthMethod::ClientSecretPost => secret_fits,
         // An assertion is judged by [`judge_assertion`].
         ClientAuthMethod::PrivateKeyJwt => false,
+        // A certificate is judged by [`judge_certificate`].
+        ClientAuthMethod::TlsClientAuth | ClientAuthMethod::SelfSignedTlsClientAuth => false,
     };
     if method_fits && proven && client.disabled_at.is_none() { Ok(AuthenticatedClient(client)) } else { Err(refused()) }
 }
@@ -180,6 +185,17 @@ pub fn judge(
 pub fn judge_assertion(
     client: Arc<Client>,
     _accepted: &client_assertion::Accepted,
+) -> Result<AuthenticatedClient, OAuthError> {
+    if client.disabled_at.is_none() { Ok(AuthenticatedClient(client)) } else { Err(refused()) }
+}
+
+/// A client whose certificate was accepted and is its own; a disabled one is refused like an unknown one.
+///
+/// # Errors
+/// `invalid_client`: disabled.
+pub fn judge_certificate(
+    client: Arc<Client>,
+    _accepted: &client_certificate::Accepted,
 ) -> Result<AuthenticatedClient, OAuthError> {
     if client.disabled_at.is_none() { Ok(AuthenticatedClient(client)) } else { Err(refused()) }
 }

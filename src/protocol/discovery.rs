@@ -11,13 +11,56 @@ use super::dpop;
 /// Authentication context classes that a sign-in can reach.
 pub const ACR_PASSWORD: &str = "urn:keystead:acr:password";
 
-/// The one document that both well-known addresses serve. `api_scopes` are the scope tokens of registered resource servers.
+/// Endpoints to which clients come by themselves, and so can show a certificate.
+const ENDPOINTS_FOR_PROGRAMS: [&str; 6] = [
+    "token_endpoint",
+    "revocation_endpoint",
+    "introspection_endpoint",
+    "userinfo_endpoint",
+    "device_authorization_endpoint",
+    "pushed_authorization_request_endpoint",
+];
+
+/// What depends on the settings and on what is registered.
+#[derive(Debug, Clone, Copy)]
+pub struct Offer<'a> {
+    /// The issuer identifier.
+    pub issuer: &'a str,
+    /// The scope tokens of registered resource servers.
+    pub api_scopes: &'a Scope,
+    /// How clients can authenticate.
+    pub methods: &'a [ClientAuthMethod],
+    /// Whether certificates of clients come here at all.
+    pub certificates: bool,
+    /// The origin at which clients are asked for certificates, if it is one of its own.
+    pub aliases: Option<&'a str>,
+}
+
+/// The one document that both well-known addresses serve.
 #[must_use]
-pub fn document(issuer: &str, api_scopes: &Scope) -> Value {
+pub fn document(offer: Offer<'_>) -> Value {
+    let mut document = usual(offer);
+    let Value::Object(members) = &mut document else { return document };
+    if offer.certificates {
+        members.insert("tls_client_certificate_bound_access_tokens".to_owned(), true.into());
+    }
+    if let Some(origin) = offer.aliases {
+        // RFC 8705 §5: only there is a certificate asked for, so that browsers never show their users a choice of certificates.
+        let alias = |name: &str| {
+            let path = members.get(name)?.as_str()?.strip_prefix(offer.issuer)?;
+            Some((name.to_owned(), Value::from(format!("{origin}{path}"))))
+        };
+        let aliases = ENDPOINTS_FOR_PROGRAMS.into_iter().filter_map(alias).collect();
+        members.insert("mtls_endpoint_aliases".to_owned(), Value::Object(aliases));
+    }
+    document
+}
+
+fn usual(Offer { issuer, api_scopes, methods, .. }: Offer<'_>) -> Value {
     let endpoint = |path: &str| format!("{issuer}{path}");
     let confidential: Vec<&str> =
-        ClientAuthMethod::ALL.iter().filter(|m| **m != ClientAuthMethod::None).map(|m| m.as_str()).collect();
-    let all_methods: Vec<&str> = ClientAuthMethod::ALL.iter().map(|m| m.as_str()).collect();
+        methods.iter().filter(|m| **m != ClientAuthMethod::None).map(|m| m.as_str()).collect();
+    let all_methods: Vec<&str> = methods.iter().map(|m| m.as_str()).collect();
     let algorithms: Vec<&str> =
         [SigningAlgorithm::Rs256, SigningAlgorithm::Es256, SigningAlgorithm::Ps256, SigningAlgorithm::EdDsa]
             .map(SigningAlgorithm::as_str)

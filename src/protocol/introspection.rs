@@ -54,7 +54,7 @@ impl<'a> Answer<'a> {
     /// The answer for a live access token.
     #[must_use]
     pub fn access_token(claims: &'a AccessTokenClaims) -> Self {
-        let token_type = TokenType::of(claims.cnf.as_ref().map(|cnf| cnf.jkt)).as_str();
+        let token_type = TokenType::of(claims.cnf).as_str();
         Self::AccessToken { active: true, token_type, claims }
     }
 

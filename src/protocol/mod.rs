@@ -7,6 +7,7 @@ pub mod authorize;
 pub mod claims;
 pub mod client_assertion;
 pub mod client_auth;
+pub mod client_certificate;
 pub mod code;
 pub mod device;
 pub mod discovery;

@@ -1,14 +1,40 @@
-//! Sender constraint: tokens, codes and refresh tokens that are of use only to who proves a key (RFC 9449 §5, §10).
+//! Sender constraint: tokens, codes and refresh tokens that are of use only to who proves a key (RFC 9449 §5, §10) or shows a certificate
+//! (RFC 8705 §3, §4).
 
 use crate::domain::{Client, ClientId, Grant, KeyThumbprint};
 
 use super::authorize::AuthorizationRequest;
-use super::claims::TokenType;
+use super::claims::{Confirmation, TokenType};
 use super::dpop::{invalid, missing};
 use super::error::{ErrorCode, OAuthError};
 use super::params::Params;
 
-/// Phase 3 of the token endpoint: a client that registered `dpop_bound_access_tokens` never gets a token that a thief could use (§5.2).
+/// Phase 3 of the token endpoint, for clients that registered `tls_client_certificate_bound_access_tokens` (RFC 8705 §3.4): what their tokens
+/// are bound to. `None`: the client did not register it, and a certificate means nothing for its tokens.
+///
+/// # Errors
+/// `invalid_request`: no certificate was shown. `invalid_dpop_proof`: a proof came too, and a token is bound to one thing only.
+pub fn certificate(
+    client: &Client,
+    shown: Option<KeyThumbprint>,
+    has_proof: bool,
+) -> Result<Option<Confirmation>, OAuthError> {
+    if !client.metadata.protocol.tls_client_certificate_bound_access_tokens {
+        return Ok(None);
+    }
+    if has_proof {
+        return Err(invalid("tokens of this client are bound to its certificate; leave the DPoP header out"));
+    }
+    let missing = || {
+        OAuthError::invalid_request(
+            "Tokens of this client are bound to its certificate, but the connection showed none; \
+             use the mtls_endpoint_aliases of discovery.",
+        )
+    };
+    shown.map(|x5t| Some(Confirmation::Certificate { x5t })).ok_or_else(missing)
+}
+
+/// The same for all other clients: one that registered `dpop_bound_access_tokens` never gets a token that a thief could use (RFC 9449 §5.2).
 ///
 /// # Errors
 /// `invalid_dpop_proof`: no proof was sent.
@@ -19,13 +45,20 @@ pub fn require(client: &Client, key: Option<KeyThumbprint>) -> Result<(), OAuthE
     Ok(())
 }
 
-/// Whether an access token that is bound to this key, or to none, may be presented so (§7.1, §7.2). Without the first half of it a stolen
-/// token would work as a bearer token; without the second a client would believe that its token is bound.
+/// Whether an access token that is bound to this, or to nothing, may be presented so (RFC 9449 §7.1, §7.2), over a connection that showed this
+/// certificate (RFC 8705 §3). Otherwise a stolen token would work as a bearer token, or a client would believe that its token is bound.
 ///
 /// # Errors
 /// `invalid_token`.
-pub fn judge_token_type(bound: Option<KeyThumbprint>, presented: TokenType) -> Result<(), OAuthError> {
+pub fn judge_presentation(
+    bound: Option<Confirmation>,
+    presented: TokenType,
+    shown: Option<KeyThumbprint>,
+) -> Result<(), OAuthError> {
     let sentence = match (TokenType::of(bound), presented) {
+        (TokenType::Bearer, TokenType::Bearer) if is_anothers(bound, shown) => {
+            "The access token is bound to a certificate: send it over a connection that shows that one."
+        }
         (TokenType::Bearer, TokenType::Bearer) | (TokenType::Dpop, TokenType::Dpop) => return Ok(()),
         (TokenType::Dpop, TokenType::Bearer) => {
             "The access token is bound to a key: send it as Authorization: DPoP, with a proof in the DPoP header."
@@ -37,6 +70,10 @@ pub fn judge_token_type(bound: Option<KeyThumbprint>, presented: TokenType) -> R
     Err(OAuthError::new(ErrorCode::InvalidToken, sentence))
 }
 
+fn is_anothers(bound: Option<Confirmation>, shown: Option<KeyThumbprint>) -> bool {
+    matches!(bound, Some(Confirmation::Certificate { x5t }) if shown != Some(x5t))
+}
+
 /// Who presents a code or a refresh token, as far as it is bound to somebody.
 #[derive(Debug, Clone, Copy)]
 pub struct Presenter<'a> {
@@ -44,7 +81,7 @@ pub struct Presenter<'a> {
     pub client_id: &'a ClientId,
     /// Whether it proved more than its name; then its refresh tokens are bound to itself, and its keys may change (§5).
     pub is_confidential: bool,
-    /// The key of its proof.
+    /// The thumbprint of the key of its proof, or of its certificate where its tokens are bound to that.
     pub key: Option<KeyThumbprint>,
 }
 
@@ -58,11 +95,11 @@ pub fn refusal(grant: &Grant, presenter: Presenter<'_>) -> Option<OAuthError> {
         Some(key) if key == bound || any_key => None,
         Some(_) => Some(OAuthError::invalid_grant(
             "dpop_key_mismatch",
-            "This authorization is bound to another key than that of the DPoP proof.",
+            "This authorization is bound to another key or certificate than the one that was shown.",
         )),
         None => Some(OAuthError::invalid_grant(
             "dpop_proof_missing",
-            "This authorization is bound to a key; send a DPoP proof of that key.",
+            "This authorization is bound to a key or certificate; send a DPoP proof of that key, or show that certificate.",
         )),
     }
 }
@@ -119,6 +156,33 @@ mod tests {
         for (bound, key) in [(true, key), (false, None), (false, key)] {
             assert_eq!(require(&client(bound), key), Ok(()));
         }
+    }
+
+    #[test]
+    fn rfc_8705_section_3_a_token_is_bound_to_the_certificate_and_to_nothing_else() {
+        let client = |tls_client_certificate_bound_access_tokens| Client {
+            id: ClientId::parse("c").unwrap(),
+            metadata: ClientMetadata {
+                protocol: ClientProtocol { tls_client_certificate_bound_access_tokens, ..ClientProtocol::default() },
+                ..ClientMetadata::default()
+            },
+            secrets: Vec::new(),
+            disabled_at: None,
+            created_at: Clock::System.now(),
+            updated_at: Clock::System.now(),
+        };
+        let (own, other) = (KeyThumbprint([1; 32]), KeyThumbprint([2; 32]));
+        let bound = Confirmation::Certificate { x5t: own };
+        assert_eq!(certificate(&client(false), Some(own), true), Ok(None));
+        assert_eq!(certificate(&client(true), Some(own), false), Ok(Some(bound)));
+        assert!(
+            certificate(&client(true), Some(own), true).is_err() && certificate(&client(true), None, false).is_err()
+        );
+        let judge = |bound, presented, shown| judge_presentation(bound, presented, shown).is_ok();
+        assert!(judge(Some(bound), TokenType::Bearer, Some(own)) && judge(None, TokenType::Bearer, Some(own)));
+        assert!(!judge(Some(bound), TokenType::Bearer, Some(other)) && !judge(Some(bound), TokenType::Bearer, None));
+        assert!(!judge(Some(bound), TokenType::Dpop, Some(own)));
+        assert!(!judge(Some(Confirmation::Key { jkt: own }), TokenType::Bearer, Some(own)));
     }
 
     #[test]

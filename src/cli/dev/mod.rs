@@ -83,13 +83,14 @@ async fn serve(
     args: &Args,
     environment: &Environment,
     postgres: Option<&PrivatePostgres>,
-    listeners: Listeners,
+    mut listeners: Listeners,
     mut stop: StopSignal,
 ) -> Result<(), Failure> {
     let Prepared { engine, options, config, log: _log } = tokio::select! {
         prepared = prepare(args, environment, postgres) => prepared?,
         () = stop.received() => return Ok(()),
     };
+    listeners.open_mtls(&options).await?;
     announce(&engine.policy.issuer, args, postgres, &config);
     match postgres {
         None => app::serve(engine, listeners, options, stop).await,
@@ -127,7 +128,7 @@ async fn prepare(
         environment,
     )?;
     let log = app::start_telemetry(&settings);
-    let options = ServeOptions::new(&settings, true);
+    let options = ServeOptions::new(&settings, true)?;
     let engine = app::engine(settings, Clock::System, Random::system())?;
     engine.store.migrate().await?;
     engine.reload_all().await?;

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use super::front_channel;
-use super::sender;
 use super::texts::Problems;
 use super::token_exchange;
+use super::{certificates, sender};
 use crate::domain::{
     ApplicationType, ClientAuthMethod, ClientMetadata, GrantType, MetadataProblem, RedirectUri, SCOPE_ADMIN,
     SCOPE_ADMIN_READ, Scope,
@@ -30,6 +30,7 @@ pub fn judge(metadata: &ClientMetadata) -> Vec<MetadataProblem> {
     judge_admin_scope(metadata, &mut problems);
     token_exchange::judge(metadata, &mut problems);
     judge_lifetimes(metadata, &mut problems);
+    certificates::judge(metadata, &mut problems);
     sender::judge(metadata, &mut problems);
     problems.into_vec()
 }
@@ -145,7 +146,9 @@ fn judge_authentication(metadata: &ClientMetadata, problems: &mut Problems) {
 
 fn judge_keys(metadata: &ClientMetadata, problems: &mut Problems) {
     let protocol = &metadata.protocol;
-    let by_assertion = metadata.token_endpoint_auth_method == ClientAuthMethod::PrivateKeyJwt;
+    let method = metadata.token_endpoint_auth_method;
+    let by_assertion = method == ClientAuthMethod::PrivateKeyJwt;
+    let by_key = by_assertion || method == ClientAuthMethod::SelfSignedTlsClientAuth;
     // RFC 7591 §2: of two places the one that is forgotten keeps an old key alive.
     problems.require(
         protocol.jwks.is_none() || protocol.jwks_uri.is_none(),
@@ -153,9 +156,12 @@ fn judge_keys(metadata: &ClientMetadata, problems: &mut Problems) {
         "stands beside jwks_uri; keep one of them",
     );
     problems.require(
-        !by_assertion || protocol.jwks.is_some() || protocol.jwks_uri.is_some(),
+        !by_key || protocol.jwks.is_some() || protocol.jwks_uri.is_some(),
         "jwks_uri",
-        "is missing, as is jwks, but private_key_jwt needs the public keys of the client; register one of them",
+        format!(
+            "is missing, as is jwks, but {} needs the public keys of the client; register one of them",
+            method.as_str()
+        ),
     );
     problems.require(
         by_assertion || protocol.token_endpoint_auth_signing_alg.is_none(),

@@ -61,7 +61,8 @@ fn judge_fapi2(metadata: &ClientMetadata, problems: &mut Problems) {
         !metadata.token_endpoint_auth_method.uses_secret()
             && metadata.token_endpoint_auth_method != ClientAuthMethod::None,
         "token_endpoint_auth_method",
-        "must be private_key_jwt for a client of profile fapi2; a secret can be sent on to somebody else",
+        "must be private_key_jwt, tls_client_auth or self_signed_tls_client_auth for a client of profile fapi2; a secret can be sent on to \
+         somebody else",
     );
     for (holds, field, sentence) in [
         (
@@ -75,12 +76,13 @@ fn judge_fapi2(metadata: &ClientMetadata, problems: &mut Problems) {
             "is false, but profile fapi2 wants PKCE for every client; set it to true",
         ),
         (
-            protocol.dpop_bound_access_tokens,
+            protocol.dpop_bound_access_tokens || protocol.tls_client_certificate_bound_access_tokens,
             "dpop_bound_access_tokens",
             "is false, but profile fapi2 wants tokens that only their holder can use; set it to true",
         ),
         (
-            protocol.refresh_token_rotation == RefreshTokenRotation::Static,
+            protocol.refresh_token_rotation == RefreshTokenRotation::Static
+                || !metadata.grant_types.contains(&GrantType::RefreshToken),
             "refresh_token_rotation",
             "is rotate, but profile fapi2 wants refresh tokens that stay, since they are bound to their holder; set it to static",
         ),

@@ -6,4 +6,5 @@ mod deployment;
 mod front_channel;
 mod logs;
 mod sessions;
+mod tls;
 mod tokens;

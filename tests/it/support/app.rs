@@ -10,7 +10,7 @@ use axum::http::{Request, header};
 use keystead::crypto::{HashParams, KeyEncryptionKeys, PasswordPool, Random};
 use keystead::domain::{Clock, RefreshPolicy, SecretBytes, Timestamp};
 use keystead::flows::{Engine, FetchedKeys, Guesses, Policy, SharedEngine, Snapshots, VerifiedTokens};
-use keystead::http::{HttpOptions, Site, admin_site, public_site};
+use keystead::http::{HttpOptions, Site, admin_site, certificate_site, public_site};
 use keystead::outbound::Outbound;
 use keystead::{jobs, telemetry};
 use time::Duration as Span;
@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
+use super::tls::Identity;
 use super::{Answer, basic, database, form};
 
 pub const ISSUER: &str = "https://id.example";
@@ -48,6 +49,7 @@ fn policy() -> Policy {
             grace_period: Span::seconds(30),
         },
         dpop_nonce_required: false,
+        certificates: None,
         session_absolute_lifetime: Span::days(30),
         session_idle_lifetime: Span::days(1),
         sign_in_page_lifetime: Span::minutes(30),
@@ -80,6 +82,7 @@ fn cold_engine(database_url: &str, clock: Clock, encryption_keys: KeyEncryptionK
 fn http_options() -> HttpOptions {
     HttpOptions {
         trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+        client_certificate_header: None,
         max_body_bytes: 65_536,
         request_timeout: Duration::from_secs(20),
         sign_ins_per_source_per_minute: 10_000,
@@ -189,6 +192,18 @@ impl TestApp {
     pub fn sites(&self) -> (Site, Site) {
         let options = http_options();
         (public_site(Arc::clone(&self.engine), &options), admin_site(Arc::clone(&self.engine), &options))
+    }
+
+    /// The answers of the listener that asks for certificates.
+    pub fn certificate_site(&self) -> Site {
+        certificate_site(Arc::clone(&self.engine), &http_options())
+    }
+
+    /// Posts a form over a connection that showed this certificate.
+    pub async fn post_showing(&self, certificate: &Identity, path: &str, params: &[(&str, &str)]) -> Answer {
+        let mut request = form(path, params);
+        request.extensions_mut().insert(certificate.chain());
+        self.send(request).await
     }
 
     /// Sends a request to the public listener.

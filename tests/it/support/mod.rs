@@ -23,6 +23,7 @@ mod scene;
 pub mod secrets;
 mod sql;
 pub mod tcp;
+pub mod tls;
 mod wire;
 
 pub use admin_api::{AdminApi, encode};

@@ -19,7 +19,7 @@ pub struct Reply {
 
 impl Reply {
     /// Reads everything until the server closes the connection.
-    fn parse(bytes: &[u8]) -> io::Result<Self> {
+    pub fn parse(bytes: &[u8]) -> io::Result<Self> {
         let text = String::from_utf8_lossy(bytes);
         let (head, body) = text.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;

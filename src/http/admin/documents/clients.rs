@@ -109,6 +109,21 @@ pub struct ClientDocument {
     /// What the platform calls it (`sub`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_assertion_subject: Option<String>,
+    /// The subject of its certificates in the form of RFC 4514, such as `CN=shop,O=Example,C=DE`. With `tls_client_auth` exactly one of these five.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth_subject_dn: Option<String>,
+    /// A host among the alternative names of its certificates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth_san_dns: Option<String>,
+    /// A URI among them, such as a SPIFFE id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth_san_uri: Option<String>,
+    /// An address among them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth_san_ip: Option<String>,
+    /// A mail address among them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth_san_email: Option<String>,
     /// Where this server tells it that a session is over: an https URL. The logout token names subject and session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backchannel_logout_uri: Option<String>,
@@ -124,11 +139,14 @@ pub struct ClientDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schemas::SigningAlgorithmName>)]
     pub introspection_signed_response_alg: Option<SigningAlgorithm>,
+    /// Whether its tokens are bound to the certificate of its connection. False when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_client_certificate_bound_access_tokens: Option<bool>,
     /// Whether every token request needs a DPoP proof, so that no access token is of use without its key. False when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dpop_bound_access_tokens: Option<bool>,
-    /// `rotate` when absent: a refresh gives a new refresh token. `static`, the same one stays, is only for confidential clients with
-    /// `dpop_bound_access_tokens`.
+    /// `rotate` when absent: a refresh gives a new refresh token. `static`, the same one stays, is only for confidential clients whose
+    /// tokens are bound to a key or certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schemas::RefreshTokenRotationName>)]
     pub refresh_token_rotation: Option<RefreshTokenRotation>,
@@ -196,11 +214,17 @@ impl ClientDocument {
             token_endpoint_auth_signing_alg: m.protocol.token_endpoint_auth_signing_alg,
             client_assertion_issuer: m.protocol.client_assertion_issuer,
             client_assertion_subject: m.protocol.client_assertion_subject,
+            tls_client_auth_subject_dn: m.protocol.tls_client_auth_subject_dn,
+            tls_client_auth_san_dns: m.protocol.tls_client_auth_san_dns,
+            tls_client_auth_san_uri: m.protocol.tls_client_auth_san_uri,
+            tls_client_auth_san_ip: m.protocol.tls_client_auth_san_ip,
+            tls_client_auth_san_email: m.protocol.tls_client_auth_san_email,
             backchannel_logout_uri: m.protocol.backchannel_logout_uri,
             frontchannel_logout_uri: m.protocol.frontchannel_logout_uri,
             userinfo_signed_response_alg: m.protocol.userinfo_signed_response_alg,
             introspection_signed_response_alg: m.protocol.introspection_signed_response_alg,
             profile: Some(m.protocol.profile),
+            tls_client_certificate_bound_access_tokens: Some(m.protocol.tls_client_certificate_bound_access_tokens),
             dpop_bound_access_tokens: Some(m.protocol.dpop_bound_access_tokens),
             refresh_token_rotation: Some(m.protocol.refresh_token_rotation),
             token_exchange_audiences: Some(m.protocol.token_exchange_audiences).filter(|named| !named.is_empty()),
@@ -276,6 +300,8 @@ impl ClientDocument {
 
     /// The newer members.
     fn protocol(&self, default: &ClientProtocol) -> ClientProtocol {
+        let refreshes = self.grant_types.as_ref().is_none_or(|grants| grants.contains(&GrantType::RefreshToken));
+        let bound_to_certificate = self.tls_client_certificate_bound_access_tokens.unwrap_or_default();
         ClientProtocol {
             profile: default.profile,
             jwks: self.jwks.clone(),
@@ -283,12 +309,26 @@ impl ClientDocument {
             token_endpoint_auth_signing_alg: self.token_endpoint_auth_signing_alg,
             client_assertion_issuer: self.client_assertion_issuer.clone(),
             client_assertion_subject: self.client_assertion_subject.clone(),
+            tls_client_auth_subject_dn: self.tls_client_auth_subject_dn.clone(),
+            tls_client_auth_san_dns: self.tls_client_auth_san_dns.clone(),
+            tls_client_auth_san_uri: self.tls_client_auth_san_uri.clone(),
+            tls_client_auth_san_ip: self.tls_client_auth_san_ip.clone(),
+            tls_client_auth_san_email: self.tls_client_auth_san_email.clone(),
             backchannel_logout_uri: self.backchannel_logout_uri.clone(),
             frontchannel_logout_uri: self.frontchannel_logout_uri.clone(),
             userinfo_signed_response_alg: self.userinfo_signed_response_alg,
             introspection_signed_response_alg: self.introspection_signed_response_alg,
-            dpop_bound_access_tokens: self.dpop_bound_access_tokens.unwrap_or(default.dpop_bound_access_tokens),
-            refresh_token_rotation: self.refresh_token_rotation.unwrap_or(default.refresh_token_rotation),
+            tls_client_certificate_bound_access_tokens: bound_to_certificate,
+            // Of the two ways to bind a token the profile's gives way to the one that is asked for.
+            dpop_bound_access_tokens: self
+                .dpop_bound_access_tokens
+                .unwrap_or(default.dpop_bound_access_tokens && !bound_to_certificate),
+            // Where there are no refresh tokens there is nothing to stay.
+            refresh_token_rotation: self.refresh_token_rotation.unwrap_or(if refreshes {
+                default.refresh_token_rotation
+            } else {
+                RefreshTokenRotation::Rotate
+            }),
             token_exchange_audiences: self.token_exchange_audiences.clone().unwrap_or_default(),
             token_exchange_impersonation: self.token_exchange_impersonation.unwrap_or_default(),
             token_exchange_delegation: self.token_exchange_delegation.unwrap_or_default(),
