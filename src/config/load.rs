@@ -11,10 +11,11 @@ use super::environment::Environment;
 use super::layers::{Layers, Origin};
 use super::problems::{Problem, Problems};
 use super::reader::Reader;
+use super::registration;
 use super::sections;
 use super::settings::{
     DatabaseSettings, KeySettings, LimitSettings, ListenerSettings, OutboundSettings, PasswordSettings,
-    SessionSettings, Settings, ShutdownSettings, TelemetrySettings, TokenSettings,
+    RegistrationSettings, SessionSettings, Settings, ShutdownSettings, TelemetrySettings, TokenSettings,
 };
 use super::values;
 use crate::domain::{Secret, SecretBytes};
@@ -120,6 +121,7 @@ fn settings(layers: Layers, problems: Vec<Problem>, in_dev: bool) -> Result<Sett
             sessions: sections.sessions,
             passwords: sections.passwords,
             limits: sections.limits,
+            registration: sections.registration,
             outbound: sections.outbound,
             telemetry: sections.telemetry,
             shutdown: sections.shutdown,
@@ -140,6 +142,7 @@ pub(super) struct Sections {
     sessions: SessionSettings,
     passwords: PasswordSettings,
     limits: LimitSettings,
+    registration: RegistrationSettings,
     outbound: OutboundSettings,
     telemetry: TelemetrySettings,
     shutdown: ShutdownSettings,
@@ -166,6 +169,7 @@ impl Sections {
             sessions: sections::sessions(reader),
             passwords: sections::passwords(reader),
             limits: sections::limits(reader),
+            registration: registration::section(reader),
             outbound: sections::outbound(reader),
             telemetry: sections::telemetry(reader),
             shutdown: sections::shutdown(reader),

@@ -11,6 +11,7 @@ mod load;
 mod print;
 mod problems;
 mod reader;
+mod registration;
 mod secret_source;
 mod sections;
 mod settings;

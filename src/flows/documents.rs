@@ -1,7 +1,7 @@
 //! What the server publishes about itself.
 
 use crate::crypto::Keyring;
-use crate::domain::{Scope, Timestamp};
+use crate::domain::{RegistrationMode, Scope, Timestamp};
 use crate::protocol::discovery;
 
 use super::Engine;
@@ -12,7 +12,8 @@ impl Engine {
     #[must_use]
     pub fn discovery_document(&self, servers: &ResourceServers) -> String {
         let scopes = servers.all().iter().fold(Scope::default(), |all, server| all.union(&server.scope));
-        discovery::document(&self.policy.issuer, &scopes).to_string()
+        let can_register = self.policy.registration.mode != RegistrationMode::Off;
+        discovery::document(&self.policy.issuer, &scopes, can_register).to_string()
     }
 
     /// The JWKS as JSON.

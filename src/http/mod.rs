@@ -12,6 +12,7 @@ mod errors;
 mod health;
 mod oauth;
 mod pages;
+mod register;
 pub mod server;
 mod site;
 mod sources;
@@ -23,6 +24,7 @@ use axum::Router;
 use axum::routing::{MethodRouter, get, post};
 use ipnet::IpNet;
 
+use crate::domain::RegistrationMode;
 use crate::flows::SharedEngine;
 pub use site::Site;
 use sources::SourceLimit;
@@ -38,6 +40,8 @@ pub struct HttpOptions {
     pub request_timeout: Duration,
     /// Sign-in tries from one source in a minute.
     pub sign_ins_per_source_per_minute: u32,
+    /// Clients that one source may register in an hour where everybody may.
+    pub registrations_per_source_per_hour: u32,
     /// Whether the demo page exists; only in `keystead dev`.
     pub demo: bool,
     /// Whether browsers shall insist on https from now on (RFC 6797); only where the issuer is https.
@@ -51,6 +55,7 @@ pub struct Public {
     documents: Arc<discovery::Documents>,
     sign_in_limit: SourceLimit,
     device_limit: SourceLimit,
+    registration_limit: SourceLimit,
     demo: bool,
 }
 
@@ -62,6 +67,7 @@ pub fn public_site(engine: SharedEngine, options: &HttpOptions) -> Site {
         sign_in_limit: SourceLimit::per_minute(options.sign_ins_per_source_per_minute),
         // Each device that somebody sets up comes with a sign-in, so the same bound is as wide as anybody needs.
         device_limit: SourceLimit::per_minute(options.sign_ins_per_source_per_minute),
+        registration_limit: SourceLimit::per_hour(options.registrations_per_source_per_hour),
         demo: options.demo,
     };
     let api: [(&'static str, MethodRouter<Public>); 9] = [
@@ -75,6 +81,12 @@ pub fn public_site(engine: SharedEngine, options: &HttpOptions) -> Site {
         ("/oauth2/revoke", post(oauth::revoke)),
         ("/oauth2/userinfo", get(oauth::userinfo_get).post(oauth::userinfo_post)),
     ];
+    let registration: [(&'static str, MethodRouter<Public>); 2] = [
+        ("/oauth2/register", post(register::register)),
+        ("/oauth2/register/{client_id}", get(register::read).put(register::replace).delete(register::delete)),
+    ];
+    let can_register = state.engine.policy.registration.mode != RegistrationMode::Off;
+    let api: Vec<_> = api.into_iter().chain(registration.into_iter().filter(|_| can_register)).collect();
     let paths: Vec<_> = api.iter().map(|(path, _)| *path).collect();
     let api = api.into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods));
     let pages = pages::router(state.demo).route("/health/live", get(health::live));

@@ -11,9 +11,10 @@ use super::dpop;
 /// Authentication context classes that a sign-in can reach.
 pub const ACR_PASSWORD: &str = "urn:keystead:acr:password";
 
-/// The one document that both well-known addresses serve. `api_scopes` are the scope tokens of registered resource servers.
+/// The one document that both well-known addresses serve. `api_scopes` are the scope tokens of registered resource servers;
+/// `can_register` tells whether clients may register themselves.
 #[must_use]
-pub fn document(issuer: &str, api_scopes: &Scope) -> Value {
+pub fn document(issuer: &str, api_scopes: &Scope, can_register: bool) -> Value {
     let endpoint = |path: &str| format!("{issuer}{path}");
     let confidential: Vec<&str> =
         ClientAuthMethod::ALL.iter().filter(|m| **m != ClientAuthMethod::None).map(|m| m.as_str()).collect();
@@ -62,6 +63,9 @@ pub fn document(issuer: &str, api_scopes: &Scope) -> Value {
     });
     if let (Some(document), Value::Object(more)) = (document.as_object_mut(), front_channel(issuer, &algorithms)) {
         document.extend(more);
+    }
+    if can_register {
+        document["registration_endpoint"] = endpoint("/oauth2/register").into();
     }
     document
 }

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod clients;
+mod dynamic;
 mod front_channel;
 mod profiles;
 mod resource_servers;
@@ -14,5 +15,6 @@ mod token_exchange;
 
 pub use accounts::{AccountDraft, judge_account, judge_password};
 pub use clients::{judge, judge_scope, redirect_uris};
+pub use dynamic::{complete, judge_dynamic, judge_initiate_login_uri, refusal, refuse_software_statement};
 pub use profiles::defaults;
 pub use resource_servers::{ResourceServerDraft, judge_resource_server};
