@@ -86,7 +86,9 @@ pub async fn register(
 /// `invalid_token`; `access_denied` where an operator switched the client off.
 pub async fn read(engine: &Engine, id: &ClientId, presented: Option<&str>) -> Result<Client, FlowError> {
     let mut tx = engine.store.begin("read registration").await?;
-    authenticate(&mut tx, id, presented).await
+    let client = authenticate(&mut tx, id, presented).await?;
+    tx.commit().await?;
+    Ok(client)
 }
 
 /// Replaces what is registered (RFC 7592 §2.2). A client that begins to authenticate by a secret gets one.

@@ -124,8 +124,10 @@ async fn remove_unused_clients(engine: &SharedEngine) -> Result<bool, InternalEr
         if !housekeeping::try_lock(tx.conn()).await? {
             return Ok(false);
         }
-        let Some(rows) = registration::remove_unused(engine, &mut tx).await? else { return Ok(false) };
+        let rows = registration::remove_unused(engine, &mut tx).await?;
+        // Also when there was nothing to do: the next step wants the lock.
         tx.commit().await?;
+        let Some(rows) = rows else { return Ok(false) };
         telemetry::cleaned("clients", rows);
         tokio::time::sleep(began.elapsed() * REST).await;
     }
