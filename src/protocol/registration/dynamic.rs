@@ -47,6 +47,7 @@ pub fn complete(
             token_exchange_audiences: own.protocol.token_exchange_audiences.clone(),
             token_exchange_impersonation: own.protocol.token_exchange_impersonation,
             token_exchange_delegation: own.protocol.token_exchange_delegation,
+            profile: own.protocol.profile,
             registered_openly: own.protocol.registered_openly,
             ..wanted.protocol
         },
