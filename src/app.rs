@@ -15,7 +15,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::config::{ClientCertificates, DatabaseSettings, LogFormat, PublicSettings, Settings, TelemetrySettings};
 use crate::crypto::{self, HashParams, KeyEncryptionKeys, PasswordPool, Random, tls_server};
-use crate::domain::{Clock, RefreshPolicy, SecretBytes};
+use crate::domain::{Clock, RefreshPolicy, RegistrationRules, SecretBytes};
 use crate::flows::{Engine, FetchedKeys, Guesses, InternalError, Policy, SharedEngine, Snapshots, VerifiedTokens};
 use crate::http::server::Service;
 use crate::http::{self, HttpOptions};
@@ -115,6 +115,13 @@ fn policy(settings: &Settings) -> Policy {
         jwks_max_age: span(settings.keys.jwks_max_age),
         key_rotation_interval: span(settings.keys.rotation_interval),
         password_min_length: settings.passwords.min_length,
+        registration: RegistrationRules {
+            mode: settings.registration.mode,
+            scope: settings.registration.allowed_scopes.clone(),
+            grant_types: settings.registration.allowed_grant_types.clone(),
+            most_clients: settings.registration.max_clients,
+            unused_lifetime: span(settings.registration.unused_lifetime),
+        },
         consecutive_failures: i32::try_from(settings.limits.consecutive_failures_per_account).unwrap_or(i32::MAX),
     }
 }
@@ -234,6 +241,7 @@ impl ServeOptions {
                 max_body_bytes: settings.limits.max_body_bytes,
                 request_timeout: settings.limits.request_timeout,
                 sign_ins_per_source_per_minute: settings.limits.sign_in_attempts_per_source_per_minute,
+                registrations_per_source_per_hour: settings.registration.per_source_per_hour,
                 demo,
                 hsts: settings.issuer.starts_with("https://"),
             },

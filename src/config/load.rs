@@ -12,10 +12,12 @@ use super::layers::{Layers, Origin};
 use super::problems::{Problem, Problems};
 use super::public;
 use super::reader::Reader;
+use super::registration;
 use super::sections;
 use super::settings::{
     ClientCertificates, DatabaseSettings, KeySettings, LimitSettings, ListenerSettings, OutboundSettings,
-    PasswordSettings, PublicSettings, SessionSettings, Settings, ShutdownSettings, TelemetrySettings, TokenSettings,
+    PasswordSettings, PublicSettings, RegistrationSettings, SessionSettings, Settings, ShutdownSettings,
+    TelemetrySettings, TokenSettings,
 };
 use super::values;
 use crate::domain::{Secret, SecretBytes};
@@ -121,6 +123,7 @@ fn settings(layers: Layers, problems: Vec<Problem>, in_dev: bool) -> Result<Sett
             sessions: sections.sessions,
             passwords: sections.passwords,
             limits: sections.limits,
+            registration: sections.registration,
             outbound: sections.outbound,
             telemetry: sections.telemetry,
             shutdown: sections.shutdown,
@@ -141,6 +144,7 @@ pub(super) struct Sections {
     sessions: SessionSettings,
     passwords: PasswordSettings,
     limits: LimitSettings,
+    registration: RegistrationSettings,
     outbound: OutboundSettings,
     telemetry: TelemetrySettings,
     shutdown: ShutdownSettings,
@@ -167,6 +171,7 @@ impl Sections {
             sessions: sections::sessions(reader),
             passwords: sections::passwords(reader),
             limits: sections::limits(reader),
+            registration: registration::section(reader),
             outbound: sections::outbound(reader),
             telemetry: sections::telemetry(reader),
             shutdown: sections::shutdown(reader),

@@ -12,6 +12,7 @@ mod print;
 mod problems;
 mod public;
 mod reader;
+mod registration;
 mod secret_source;
 mod sections;
 mod settings;

@@ -44,6 +44,7 @@ fn sections(settings: &Settings) -> Vec<(&'static str, Vec<Entry>)> {
         ("sessions", sessions(settings)),
         ("passwords", passwords(settings)),
         ("limits", limits(settings)),
+        ("registration", registration(settings)),
         ("outbound", vec![("allow_loopback", settings.outbound.allow_loopback.into())]),
         ("telemetry", telemetry(settings)),
         ("shutdown", vec![("grace_period", span(settings.shutdown.grace_period))]),
@@ -133,6 +134,19 @@ fn limits(settings: &Settings) -> Vec<Entry> {
         ("request_timeout", span(limits.request_timeout)),
         ("sign_in_attempts_per_source_per_minute", limits.sign_in_attempts_per_source_per_minute.into()),
         ("consecutive_failures_per_account", limits.consecutive_failures_per_account.into()),
+    ]
+}
+
+fn registration(settings: &Settings) -> Vec<Entry> {
+    let registration = &settings.registration;
+    let grants: Vec<Value> = registration.allowed_grant_types.iter().map(|grant| grant.as_str().into()).collect();
+    vec![
+        ("mode", registration.mode.as_str().into()),
+        ("allowed_scopes", registration.allowed_scopes.to_vec().into()),
+        ("allowed_grant_types", grants.into()),
+        ("per_source_per_hour", registration.per_source_per_hour.into()),
+        ("max_clients", registration.max_clients.into()),
+        ("unused_lifetime", span(registration.unused_lifetime)),
     ]
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tracing_subscriber::filter::Targets;
 
-use crate::domain::{Secret, SecretBytes};
+use crate::domain::{GrantType, RegistrationMode, Scope, Secret, SecretBytes};
 
 /// All settings of one process.
 pub struct Settings {
@@ -31,6 +31,8 @@ pub struct Settings {
     pub passwords: PasswordSettings,
     /// What one request, one source and one account may use.
     pub limits: LimitSettings,
+    /// Clients that register themselves.
+    pub registration: RegistrationSettings,
     /// Requests to others.
     pub outbound: OutboundSettings,
     /// Logging.
@@ -194,6 +196,23 @@ pub struct LimitSettings {
     pub sign_in_attempts_per_source_per_minute: u32,
     /// Failures in a row after which an account accepts no password from unknown browsers for a day.
     pub consecutive_failures_per_account: u32,
+}
+
+/// Clients that register themselves (RFC 7591).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistrationSettings {
+    /// Who may.
+    pub mode: RegistrationMode,
+    /// The widest scope; also that of a client that names none.
+    pub allowed_scopes: Scope,
+    /// The grants.
+    pub allowed_grant_types: Vec<GrantType>,
+    /// Registrations from one IPv4 address or IPv6 /64 in an hour, where everybody may.
+    pub per_source_per_hour: u32,
+    /// How many such clients there may be at once.
+    pub max_clients: u32,
+    /// A client that nobody uses is removed after this.
+    pub unused_lifetime: Duration,
 }
 
 /// Requests to others: keys and documents of clients, word of a logout.

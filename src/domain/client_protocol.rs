@@ -91,6 +91,9 @@ pub struct ClientProtocol {
     /// of these where that is not among them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_modes: Option<Vec<ResponseMode>>,
+    /// Not of a specification: it registered itself without a token of an operator, so nobody answers for it and people are warned.
+    #[serde(skip_serializing_if = "is_false")]
+    pub registered_openly: bool,
 }
 
 impl ClientProtocol {

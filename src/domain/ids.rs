@@ -47,6 +47,10 @@ uuid_id!(
     SecretId
 );
 uuid_id!(
+    /// A token with which clients register themselves.
+    InitialAccessTokenId
+);
+uuid_id!(
     /// One authorization request, from its validation until it is answered.
     RequestId
 );

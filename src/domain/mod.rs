@@ -13,6 +13,7 @@ mod grant;
 mod ids;
 mod key;
 mod redirect_uri;
+mod registration;
 mod resource_server;
 mod response_mode;
 mod scope;
@@ -30,9 +31,13 @@ pub use clock::{Clock, Timestamp};
 pub use device::{DeviceDecision, DevicePoll, DeviceRequest};
 pub use exchange::Ancestor;
 pub use grant::{Grant, GrantDetails, GrantEnd, Position};
-pub use ids::{ClientId, GrantId, KeyThumbprint, Kid, RequestId, ResourceServerId, SecretId, SessionId, UserId};
+pub use ids::{
+    ClientId, GrantId, InitialAccessTokenId, KeyThumbprint, Kid, RequestId, ResourceServerId, SecretId, SessionId,
+    UserId,
+};
 pub use key::{KeyAlgorithm, KeyRecord, KeyState, SigningAlgorithm};
 pub use redirect_uri::{RedirectUri, RedirectUriProblem};
+pub use registration::{InitialAccessToken, RegistrationMode, RegistrationRules};
 pub use resource_server::{ADMIN_AUDIENCE, ResourceServer, SCOPE_ADMIN, SCOPE_ADMIN_READ};
 pub use response_mode::ResponseMode;
 pub use scope::{InvalidScope, Scope};

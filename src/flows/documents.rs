@@ -1,7 +1,7 @@
 //! What the server publishes about itself.
 
 use crate::crypto::Keyring;
-use crate::domain::{ClientAuthMethod, Scope, Timestamp};
+use crate::domain::{ClientAuthMethod, RegistrationMode, Scope, Timestamp};
 use crate::protocol::discovery::{self, Offer};
 
 use super::Engine;
@@ -13,10 +13,14 @@ impl Engine {
     pub fn discovery_document(&self, servers: &ResourceServers) -> String {
         let scopes = servers.all().iter().fold(Scope::default(), |all, server| all.union(&server.scope));
         let methods: Vec<_> = ClientAuthMethod::ALL.iter().copied().filter(|method| self.offers(*method)).collect();
-        let certificates = self.policy.certificates.is_some();
-        let aliases = self.policy.certificates.as_ref().and_then(|policy| policy.url.as_deref());
-        let offer =
-            Offer { issuer: &self.policy.issuer, api_scopes: &scopes, methods: &methods, certificates, aliases };
+        let offer = Offer {
+            issuer: &self.policy.issuer,
+            api_scopes: &scopes,
+            methods: &methods,
+            certificates: self.policy.certificates.is_some(),
+            aliases: self.policy.certificates.as_ref().and_then(|policy| policy.url.as_deref()),
+            can_register: self.policy.registration.mode != RegistrationMode::Off,
+        };
         discovery::document(offer).to_string()
     }
 

@@ -20,6 +20,7 @@ pub mod logout;
 mod logout_notices;
 pub mod pushed_request;
 pub mod readiness;
+pub mod registration;
 pub mod respond;
 pub mod revoke;
 pub mod sign_in;
@@ -35,7 +36,7 @@ use time::Duration;
 use tokio::sync::Notify;
 
 use crate::crypto::{KeyEncryptionKeys, PasswordPool, Random};
-use crate::domain::{AuditEvent, Clock, Origin, RefreshPolicy};
+use crate::domain::{AuditEvent, Clock, Origin, RefreshPolicy, RegistrationRules};
 use crate::outbound::Outbound;
 use crate::store::{self, Store, StoreError, Tx};
 
@@ -107,6 +108,8 @@ pub struct Policy {
     pub password_min_length: usize,
     /// Failed sign-ins in a row after which an account refuses unknown browsers.
     pub consecutive_failures: i32,
+    /// What clients that register themselves are allowed.
+    pub registration: RegistrationRules,
 }
 
 impl Engine {

@@ -80,6 +80,15 @@ pub(super) async fn form_text<S: Send + Sync>(request: Request, state: &S) -> Re
 
 /// Whether the body is said to be a form.
 pub(super) fn is_form(headers: &HeaderMap) -> bool {
+    is_type(headers, "application/x-www-form-urlencoded")
+}
+
+/// Whether the body is said to be JSON.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    is_type(headers, "application/json")
+}
+
+fn is_type(headers: &HeaderMap, wanted: &str) -> bool {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(wanted)
 }

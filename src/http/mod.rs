@@ -13,6 +13,7 @@ mod errors;
 mod health;
 mod oauth;
 mod pages;
+mod register;
 pub mod server;
 mod site;
 mod sources;
@@ -25,6 +26,7 @@ use axum::http::HeaderName;
 use axum::routing::{MethodRouter, get, post};
 use ipnet::IpNet;
 
+use crate::domain::RegistrationMode;
 use crate::flows::SharedEngine;
 pub use site::Site;
 use sources::SourceLimit;
@@ -42,6 +44,8 @@ pub struct HttpOptions {
     pub request_timeout: Duration,
     /// Sign-in tries from one source in a minute.
     pub sign_ins_per_source_per_minute: u32,
+    /// Clients that one source may register in an hour where everybody may.
+    pub registrations_per_source_per_hour: u32,
     /// Whether the demo page exists; only in `keystead dev`.
     pub demo: bool,
     /// Whether browsers shall insist on https from now on (RFC 6797); only where the issuer is https.
@@ -55,13 +59,14 @@ pub struct Public {
     documents: Arc<discovery::Documents>,
     sign_in_limit: SourceLimit,
     device_limit: SourceLimit,
+    registration_limit: SourceLimit,
     demo: bool,
 }
 
 /// The public listener: OAuth and OpenID Connect endpoints, pages, liveness.
 pub fn public_site(engine: SharedEngine, options: &HttpOptions) -> Site {
     let state = Public::new(engine, options);
-    let (api, paths) = api_routes();
+    let (api, paths) = api_routes(&state);
     let pages = pages::router(state.demo).route("/health/live", get(health::live));
     let router = Router::new()
         .merge(api)
@@ -79,13 +84,14 @@ impl Public {
             sign_in_limit: SourceLimit::per_minute(options.sign_ins_per_source_per_minute),
             // Each device that somebody sets up comes with a sign-in, so the same bound is as wide as anybody needs.
             device_limit: SourceLimit::per_minute(options.sign_ins_per_source_per_minute),
+            registration_limit: SourceLimit::per_hour(options.registrations_per_source_per_hour),
             demo: options.demo,
         }
     }
 }
 
 /// What programs call, with their paths.
-fn api_routes() -> (Router<Public>, Vec<&'static str>) {
+fn api_routes(state: &Public) -> (Router<Public>, Vec<&'static str>) {
     let api: [(&'static str, MethodRouter<Public>); 9] = [
         ("/.well-known/openid-configuration", get(discovery::configuration)),
         ("/.well-known/oauth-authorization-server", get(discovery::configuration)),
@@ -97,6 +103,12 @@ fn api_routes() -> (Router<Public>, Vec<&'static str>) {
         ("/oauth2/revoke", post(oauth::revoke)),
         ("/oauth2/userinfo", get(oauth::userinfo_get).post(oauth::userinfo_post)),
     ];
+    let registration: [(&'static str, MethodRouter<Public>); 2] = [
+        ("/oauth2/register", post(register::register)),
+        ("/oauth2/register/{client_id}", get(register::read).put(register::replace).delete(register::delete)),
+    ];
+    let can_register = state.engine.policy.registration.mode != RegistrationMode::Off;
+    let api: Vec<_> = api.into_iter().chain(registration.into_iter().filter(|_| can_register)).collect();
     let paths: Vec<_> = api.iter().map(|(path, _)| *path).collect();
     let api = api.into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods));
     (api.method_not_allowed_fallback(errors::method_not_allowed_json), paths)
@@ -105,7 +117,7 @@ fn api_routes() -> (Router<Public>, Vec<&'static str>) {
 /// The listener that asks clients for certificates (RFC 8705 §5): nothing for browsers, which would ask their users for one.
 pub fn certificate_site(engine: SharedEngine, options: &HttpOptions) -> Site {
     let state = Public::new(engine, options);
-    let (router, paths) = api_routes();
+    let (router, paths) = api_routes(&state);
     Site::new(router.fallback(errors::not_found_json).with_state(state), paths, options)
 }
 

@@ -45,6 +45,20 @@ struct Inner {
     /// The endpoints that programs call, by their path. SECURITY 12: scripts of any origin may call these, since they take no cookie; the
     /// rest has no CORS at all.
     api: HashMap<&'static str, RequestMeter>,
+    /// Those of them whose path ends with an id, by what stands before it.
+    members: Vec<(&'static str, RequestMeter)>,
+}
+
+impl Inner {
+    /// The endpoint for programs at this path, if it is one, and whether the path ends with an id.
+    fn meter(&self, path: &str) -> Option<(&RequestMeter, bool)> {
+        let member = || {
+            let (collection, id) = path.rsplit_once('/')?;
+            let (_, meter) = self.members.iter().find(|(own, _)| *own == collection && !id.is_empty())?;
+            Some((meter, true))
+        };
+        self.api.get(path).map(|meter| (meter, false)).or_else(member)
+    }
 }
 
 /// Where the route of a request is noted while it is answered.
@@ -71,8 +85,16 @@ pub(super) fn noted<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Rout
 impl Site {
     /// These routes; `api` are the paths of the endpoints that programs call.
     pub(super) fn new(router: Router, api: impl IntoIterator<Item = &'static str>, options: &HttpOptions) -> Self {
-        let api = api.into_iter().map(|path| (path, RequestMeter::new(path))).collect();
-        Self(Arc::new(Inner { router, options: options.clone(), api }))
+        let (mut whole, mut members) = (HashMap::new(), Vec::new());
+        for path in api {
+            match path.rsplit_once("/{") {
+                Some((collection, _)) => members.push((collection, RequestMeter::new(path))),
+                None => {
+                    whole.insert(path, RequestMeter::new(path));
+                }
+            }
+        }
+        Self(Arc::new(Inner { router, options: options.clone(), api: whole, members }))
     }
 
     /// Answers one request from this peer.
@@ -81,17 +103,17 @@ impl Site {
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let Inner { options, api, .. } = &*self.0;
+        let options = &self.0.options;
         let started = Instant::now();
         let method = method_label(request.method());
-        let meter = api.get(request.uri().path());
+        let (meter, is_member) = self.0.meter(request.uri().path()).unzip();
         let origin = Origin {
             ip: source(peer, request.headers(), &options.trusted_proxies),
             correlation_id: new_correlation_id(),
         };
         let noted = NotedRoute::default();
         let mut response = if meter.is_some() && request.method() == Method::OPTIONS {
-            preflight()
+            preflight(is_member == Some(true))
         } else {
             let mut request = request.map(|body| Body::new(Limited::new(body, options.max_body_bytes)));
             if let Some(name) = &options.client_certificate_header
@@ -161,9 +183,9 @@ fn reason_of(panic: &(dyn Any + Send)) -> &str {
 }
 
 /// The answer to a browser's question whether a script may send such a request (Fetch §3.3.2).
-fn preflight() -> Response {
+fn preflight(is_member: bool) -> Response {
     let headers = [
-        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET,POST"),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, if is_member { "GET,PUT,DELETE" } else { "GET,POST" }),
         (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization,content-type,dpop,x-requested-with"),
         (header::ACCESS_CONTROL_MAX_AGE, "3600"),
     ];

@@ -11,7 +11,7 @@ use crate::domain::Origin;
 /// Sources that are remembered before the quiet ones are forgotten.
 const MOST_SOURCES: usize = 100_000;
 
-/// So many of something in a minute for each source.
+/// So many of something in a minute or an hour for each source.
 #[derive(Clone)]
 pub(super) struct SourceLimit(Arc<DefaultKeyedRateLimiter<IpAddr>>);
 
@@ -22,10 +22,16 @@ impl SourceLimit {
         Self(Arc::new(DefaultKeyedRateLimiter::keyed(Quota::per_minute(most))))
     }
 
+    /// So many in an hour.
+    pub(super) fn per_hour(most: u32) -> Self {
+        let most = NonZeroU32::new(most).unwrap_or(NonZeroU32::MIN);
+        Self(Arc::new(DefaultKeyedRateLimiter::keyed(Quota::per_hour(most))))
+    }
+
     /// Whether this source may once more.
     pub(super) fn allows(&self, origin: &Origin) -> bool {
         let Some(source) = origin.source() else { return true };
-        // Sources that have been quiet for a minute are as good as unknown ones.
+        // Sources that have been quiet for so long are as good as unknown ones.
         if self.0.len() > MOST_SOURCES {
             self.0.retain_recent();
         }

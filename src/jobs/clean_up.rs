@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use time::Duration as Span;
 
 use crate::domain::Timestamp;
-use crate::flows::{InternalError, SharedEngine};
+use crate::flows::{InternalError, SharedEngine, registration};
 use crate::store::housekeeping;
 use crate::telemetry;
 
@@ -48,10 +48,11 @@ enum Table {
     UsedProofs,
     DeviceAuthorizations,
     PushedRequests,
+    InitialAccessTokens,
 }
 
 impl Table {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::RevokedTokens,
         Self::Grants,
         Self::Sessions,
@@ -59,6 +60,7 @@ impl Table {
         Self::UsedProofs,
         Self::DeviceAuthorizations,
         Self::PushedRequests,
+        Self::InitialAccessTokens,
     ];
 
     fn name(self) -> &'static str {
@@ -70,6 +72,7 @@ impl Table {
             Self::UsedProofs => "used_proofs",
             Self::DeviceAuthorizations => "device_authorizations",
             Self::PushedRequests => "pushed_requests",
+            Self::InitialAccessTokens => "initial_access_tokens",
         }
     }
 }
@@ -97,7 +100,8 @@ pub async fn clean_up(engine: &SharedEngine) -> Result<bool, InternalError> {
 /// # Errors
 /// The database.
 pub async fn remove_expired(engine: &SharedEngine) -> Result<bool, InternalError> {
-    let mut more = false;
+    // Before the grants, which tell that a client is in use.
+    let mut more = remove_unused_clients(engine).await?;
     for table in Table::ALL {
         let mut steps = 0;
         while steps < MOST_STEPS {
@@ -112,6 +116,24 @@ pub async fn remove_expired(engine: &SharedEngine) -> Result<bool, InternalError
     Ok(more)
 }
 
+/// Removes clients that registered themselves and that nobody uses. True: there is more to do.
+async fn remove_unused_clients(engine: &SharedEngine) -> Result<bool, InternalError> {
+    for _ in 0..MOST_STEPS {
+        let began = Instant::now();
+        let mut tx = engine.store.begin("remove unused clients").await?;
+        if !housekeeping::try_lock(tx.conn()).await? {
+            return Ok(false);
+        }
+        let rows = registration::remove_unused(engine, &mut tx).await?;
+        // Also when there was nothing to do: the next step wants the lock.
+        tx.commit().await?;
+        let Some(rows) = rows else { return Ok(false) };
+        telemetry::cleaned("clients", rows);
+        tokio::time::sleep(began.elapsed() * REST).await;
+    }
+    Ok(true)
+}
+
 /// One step in a transaction of its own; nothing when another replica cleans.
 async fn step(engine: &SharedEngine, table: Table, now: Timestamp) -> Result<Option<u64>, InternalError> {
     let mut tx = engine.store.begin("clean up").await?;
@@ -123,6 +145,7 @@ async fn step(engine: &SharedEngine, table: Table, now: Timestamp) -> Result<Opt
         Table::Grants => housekeeping::grants(tx.conn(), now - KEEP_ENDED).await?,
         Table::Sessions => housekeeping::sessions(tx.conn(), now - KEEP_ENDED).await?,
         Table::SignInFailures => housekeeping::sign_in_failures(tx.conn(), now - KEEP_FAILURES).await?,
+        Table::InitialAccessTokens => housekeeping::initial_access_tokens(tx.conn(), now - KEEP_ENDED).await?,
         // Replicas whose clocks differ must agree that a proof is too old before it is forgotten.
         Table::UsedProofs => housekeeping::used_proofs(tx.conn(), now - MOST_AHEAD).await?,
         Table::DeviceAuthorizations => housekeeping::device_authorizations(tx.conn(), now - KEEP_DEVICES).await?,

@@ -34,6 +34,8 @@ pub struct Offer<'a> {
     pub certificates: bool,
     /// The origin at which clients are asked for certificates, if it is one of its own.
     pub aliases: Option<&'a str>,
+    /// Whether clients may register themselves.
+    pub can_register: bool,
 }
 
 /// The one document that both well-known addresses serve.
@@ -56,7 +58,7 @@ pub fn document(offer: Offer<'_>) -> Value {
     document
 }
 
-fn usual(Offer { issuer, api_scopes, methods, .. }: Offer<'_>) -> Value {
+fn usual(Offer { issuer, api_scopes, methods, can_register, .. }: Offer<'_>) -> Value {
     let endpoint = |path: &str| format!("{issuer}{path}");
     let confidential: Vec<&str> =
         methods.iter().filter(|m| **m != ClientAuthMethod::None).map(|m| m.as_str()).collect();
@@ -105,6 +107,9 @@ fn usual(Offer { issuer, api_scopes, methods, .. }: Offer<'_>) -> Value {
     });
     if let (Some(document), Value::Object(more)) = (document.as_object_mut(), front_channel(issuer, &algorithms)) {
         document.extend(more);
+    }
+    if can_register {
+        document["registration_endpoint"] = endpoint("/oauth2/register").into();
     }
     document
 }

@@ -49,6 +49,14 @@ pub enum ErrorCode {
     UseDpopNonce,
     /// The token type hint or type is not supported (RFC 7009 §2.2.1).
     UnsupportedTokenType,
+    /// A redirect URI cannot be registered (RFC 7591 §3.2.2).
+    InvalidRedirectUri,
+    /// Other client metadata cannot be registered.
+    InvalidClientMetadata,
+    /// The software statement is none.
+    InvalidSoftwareStatement,
+    /// The software statement is not accepted here.
+    UnapprovedSoftwareStatement,
     /// A defect.
     ServerError,
     /// Too much to do, or the database is away.
@@ -83,6 +91,10 @@ impl ErrorCode {
             Self::InvalidDpopProof => "invalid_dpop_proof",
             Self::UseDpopNonce => "use_dpop_nonce",
             Self::UnsupportedTokenType => "unsupported_token_type",
+            Self::InvalidRedirectUri => "invalid_redirect_uri",
+            Self::InvalidClientMetadata => "invalid_client_metadata",
+            Self::InvalidSoftwareStatement => "invalid_software_statement",
+            Self::UnapprovedSoftwareStatement => "unapproved_software_statement",
             Self::ServerError => "server_error",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
         }

@@ -72,6 +72,19 @@ pub async fn pushed_requests(db: impl PgExecutor<'_>, now: Timestamp) -> Result<
     Ok(done.execute(db).await?.rows_affected())
 }
 
+/// Removes one step of initial access tokens that have expired.
+///
+/// # Errors
+/// The database.
+pub async fn initial_access_tokens(db: impl PgExecutor<'_>, now: Timestamp) -> Result<u64, StoreError> {
+    let done = sqlx::query!(
+        "DELETE FROM initial_access_tokens WHERE id = ANY (ARRAY(SELECT id FROM initial_access_tokens WHERE expires_at < $1 LIMIT $2))",
+        now,
+        STEP,
+    );
+    Ok(done.execute(db).await?.rows_affected())
+}
+
 /// Removes one step of grants that expired before `before`. A code that was never redeemed counts as expired with its code.
 ///
 /// # Errors

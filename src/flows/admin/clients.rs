@@ -75,6 +75,16 @@ pub(super) async fn insert(
     new: NewClient,
     caller: &Caller,
 ) -> Result<CreatedClient, AdminError> {
+    let created = add(engine, tx, new).await?;
+    let metadata = &created.client.metadata;
+    let details = json!({ "client_name": metadata.client_name, "grant_types": metadata.grant_types,
+                          "scope": metadata.scope });
+    engine.record(tx, "client.created", &created.client.id, details, caller).await?;
+    Ok(created)
+}
+
+/// The same without an audit event.
+pub(in crate::flows) async fn add(engine: &Engine, tx: &mut Tx, new: NewClient) -> Result<CreatedClient, AdminError> {
     let now = engine.clock.now();
     let metadata = new.draft.metadata;
     refuse_problems(judge(engine, tx, &metadata, &Scope::default()).await?)?;
@@ -82,17 +92,24 @@ pub(super) async fn insert(
     let disabled_at = new.draft.disabled.then_some(now);
     let mut client = Client { id, metadata, secrets: Vec::new(), disabled_at, created_at: now, updated_at: now };
     store::clients::insert(tx.conn(), &client).await.map_err(|error| explain_taken(error, &client.id))?;
-    let secret = if client.metadata.token_endpoint_auth_method.uses_secret() {
-        let secret = new.secret.unwrap_or_else(|| engine.random.token("kss_"));
-        client.secrets.push(insert_secret(engine, tx, &client.id, &secret, now).await?.ok_or_else(both_slots_taken)?);
-        Some(secret)
-    } else {
-        None
-    };
-    let details = json!({ "client_name": client.metadata.client_name, "grant_types": client.metadata.grant_types,
-                          "scope": client.metadata.scope });
-    engine.record(tx, "client.created", &client.id, details, caller).await?;
+    let secret = add_first_secret(engine, tx, &mut client, new.secret).await?;
     Ok(CreatedClient { client, secret })
+}
+
+/// Gives a client that authenticates by a secret its first one: this, or one that is made up.
+pub(in crate::flows) async fn add_first_secret(
+    engine: &Engine,
+    tx: &mut Tx,
+    client: &mut Client,
+    given: Option<Secret>,
+) -> Result<Option<Secret>, AdminError> {
+    if !client.metadata.token_endpoint_auth_method.uses_secret() || !client.secrets.is_empty() {
+        return Ok(None);
+    }
+    let secret = given.unwrap_or_else(|| engine.random.token("kss_"));
+    let stored = insert_secret(engine, tx, &client.id, &secret, engine.clock.now()).await?;
+    client.secrets.push(stored.ok_or_else(both_slots_taken)?);
+    Ok(Some(secret))
 }
 
 /// Changes a client. `change` gets what is registered and gives what shall be.
@@ -110,16 +127,30 @@ where
     let current = store::clients::lock(tx.conn(), id).await?.ok_or(AdminError::NotFound)?;
     let draft = ClientDraft { metadata: current.metadata.clone(), disabled: current.disabled_at.is_some() };
     let wanted = change(draft).map_err(AdminError::Invalid)?;
-    let now = engine.clock.now();
+    let updated = apply(engine, &mut tx, &current, wanted, caller).await?;
+    tx.commit().await?;
+    tolerate(engine.reload_client(id).await);
+    Ok(updated)
+}
+
+/// The part of [`update`] that happens once the client is locked.
+pub(in crate::flows) async fn apply(
+    engine: &Engine,
+    tx: &mut Tx,
+    current: &Client,
+    wanted: ClientDraft,
+    caller: &Caller,
+) -> Result<Client, AdminError> {
+    let (id, now) = (&current.id, engine.clock.now());
     let mut updated = Client {
         metadata: wanted.metadata,
         disabled_at: wanted.disabled.then(|| current.disabled_at.unwrap_or(now)),
         ..current.clone()
     };
-    if updated == current {
-        return Ok(current);
+    if updated == *current {
+        return Ok(updated);
     }
-    refuse_problems(judge(engine, &mut tx, &updated.metadata, &current.metadata.scope).await?)?;
+    refuse_problems(judge(engine, tx, &updated.metadata, &current.metadata.scope).await?)?;
     updated.updated_at = now;
     store::clients::update(tx.conn(), &updated).await?;
     if updated.disabled_at.is_some() && current.disabled_at.is_none() {
@@ -130,9 +161,7 @@ where
         store::clients::delete_secrets(tx.conn(), id).await?;
         updated.secrets.clear();
     }
-    engine.record(&mut tx, "client.updated", id, json!({ "changed": changed(&current, &updated) }), caller).await?;
-    tx.commit().await?;
-    tolerate(engine.reload_client(id).await);
+    engine.record(tx, "client.updated", id, json!({ "changed": changed(current, &updated) }), caller).await?;
     Ok(updated)
 }
 
@@ -142,13 +171,24 @@ where
 /// There is none of this id; the database.
 pub async fn delete(engine: &Engine, id: &ClientId, caller: &Caller) -> Result<(), AdminError> {
     let mut tx = engine.store.begin("delete client").await?;
-    if !store::clients::delete(tx.conn(), id).await? {
-        return Err(AdminError::NotFound);
-    }
-    engine.record(&mut tx, "client.deleted", id, json!({}), caller).await?;
+    remove(engine, &mut tx, id, caller).await?;
     tx.commit().await?;
     tolerate(engine.reload_client(id).await);
     tolerate(engine.reload_resource_servers().await);
+    Ok(())
+}
+
+/// The part of [`delete`] that happens inside a transaction.
+pub(in crate::flows) async fn remove(
+    engine: &Engine,
+    tx: &mut Tx,
+    id: &ClientId,
+    caller: &Caller,
+) -> Result<(), AdminError> {
+    if !store::clients::delete(tx.conn(), id).await? {
+        return Err(AdminError::NotFound);
+    }
+    engine.record(tx, "client.deleted", id, json!({}), caller).await?;
     Ok(())
 }
 
@@ -225,7 +265,8 @@ async fn judge(
     Ok(problems)
 }
 
-fn made_up_id(engine: &Engine) -> ClientId {
+/// An id that nobody has.
+pub(in crate::flows) fn made_up_id(engine: &Engine) -> ClientId {
     use base64::Engine as _;
     let random = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(engine.random.bytes::<12>());
     ClientId::parse(&format!("kc_{random}"))

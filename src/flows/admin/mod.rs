@@ -7,6 +7,7 @@ mod access;
 pub mod audit;
 pub mod bootstrap;
 pub mod clients;
+pub mod initial_access_tokens;
 pub mod keys;
 pub mod live_access;
 pub mod resource_servers;
@@ -101,7 +102,7 @@ fn refuse_problems(problems: Vec<MetadataProblem>) -> Result<(), AdminError> {
 }
 
 /// A change is committed but memory could not follow: the listener or the next re-read will make up for it.
-fn tolerate(reloaded: Result<(), InternalError>) {
+pub(super) fn tolerate(reloaded: Result<(), InternalError>) {
     if let Err(error) = reloaded {
         tracing::warn!(%error, "a change is stored but not in memory yet");
     }

@@ -169,7 +169,7 @@ fn misread(sent: &Value, understood: &Value) -> Option<(String, &'static str)> {
 }
 
 /// What serde says, with the member's path in front and the place in the text cut off.
-fn member_problem(error: &serde_path_to_error::Error<serde_json::Error>) -> MetadataProblem {
+pub(in crate::http) fn member_problem(error: &serde_path_to_error::Error<serde_json::Error>) -> MetadataProblem {
     let said = error.inner().to_string();
     let sentence = match error.inner().classify() {
         Category::Data => without_value(said.rfind(" at line ").map_or(said.as_str(), |end| &said[..end])),

@@ -8,6 +8,7 @@ mod activity;
 mod body;
 mod clients;
 pub mod documents;
+mod initial_access_tokens;
 mod keys;
 mod lists;
 mod paths;
@@ -15,6 +16,7 @@ mod problem;
 mod resource_servers;
 mod users;
 
+pub(super) use body::member_problem;
 pub(super) use problem::broken_down;
 
 use std::sync::LazyLock;
@@ -98,6 +100,8 @@ fn paths() -> OpenApiRouter<SharedEngine> {
         .routes(routes!(clients::show, clients::update, clients::delete))
         .routes(routes!(clients::add_secret))
         .routes(routes!(clients::remove_secret))
+        .routes(routes!(initial_access_tokens::list, initial_access_tokens::create))
+        .routes(routes!(initial_access_tokens::delete))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::show, users::update, users::delete))
         .routes(routes!(users::lock))
@@ -152,6 +156,8 @@ mod tests {
             ("clients/{client_id}", "get patch delete"),
             ("clients/{client_id}/secrets", "post"),
             ("clients/{client_id}/secrets/{id}", "delete"),
+            ("initial-access-tokens", "get post"),
+            ("initial-access-tokens/{id}", "delete"),
             ("users", "get post"),
             ("users/{user_id}", "get patch delete"),
             ("users/{user_id}/lock", "post"),

@@ -47,7 +47,7 @@ macro_rules! uuid_ids {
         }
     )+ };
 }
-uuid_ids!(GrantId, ResourceServerId, SecretId, SessionId, UserId);
+uuid_ids!(GrantId, InitialAccessTokenId, ResourceServerId, SecretId, SessionId, UserId);
 
 impl<S: Send + Sync, T: TextId> FromRequestParts<S> for Id<T> {
     type Rejection = Problem;

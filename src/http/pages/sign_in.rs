@@ -281,7 +281,7 @@ fn show_consent(engine: &Engine, browser: &Browser, pending: &Pending) -> Result
         username: session.as_ref().map(|session| session.email.clone()).unwrap_or_default(),
         scopes: request.scope.tokens().filter(|token| *token != "openid").map(scope_view).collect(),
         redirect_host: request.redirect_uri.display_host(),
-        unverified: !identity_is_assured(request, client),
+        unverified: !identity_is_assured(request, client) || client.metadata.protocol.registered_openly,
         switch_href: format!("/login?request={}", authorize::for_another_account(engine, request)?),
         csrf: engine.csrf_token(browser, Form::Consent, sealed)?,
         request: sealed.clone(),

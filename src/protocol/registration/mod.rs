@@ -6,6 +6,7 @@
 mod accounts;
 mod certificates;
 mod clients;
+mod dynamic;
 mod front_channel;
 mod profiles;
 mod resource_servers;
@@ -15,5 +16,6 @@ mod token_exchange;
 
 pub use accounts::{AccountDraft, judge_account, judge_password};
 pub use clients::{judge, judge_scope, redirect_uris};
+pub use dynamic::{complete, judge_dynamic, judge_initiate_login_uri, refusal, refuse_software_statement};
 pub use profiles::defaults;
 pub use resource_servers::{ResourceServerDraft, judge_resource_server};

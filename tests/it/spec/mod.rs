@@ -9,6 +9,8 @@ mod rfc6749;
 mod rfc6750;
 mod rfc7009;
 mod rfc7523;
+mod rfc7591;
+mod rfc7592;
 mod rfc7662;
 mod rfc8628;
 mod rfc8693;

@@ -8,7 +8,9 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{Request, header};
 use keystead::crypto::{HashParams, KeyEncryptionKeys, PasswordPool, Random};
-use keystead::domain::{Clock, RefreshPolicy, SecretBytes, Timestamp};
+use keystead::domain::{
+    Clock, GrantType, RefreshPolicy, RegistrationMode, RegistrationRules, Scope, SecretBytes, Timestamp,
+};
 use keystead::flows::{Engine, FetchedKeys, Guesses, Policy, SharedEngine, Snapshots, VerifiedTokens};
 use keystead::http::{HttpOptions, Site, admin_site, certificate_site, public_site};
 use keystead::outbound::Outbound;
@@ -57,6 +59,13 @@ fn policy() -> Policy {
         key_rotation_interval: Span::days(90),
         password_min_length: 15,
         consecutive_failures: 100,
+        registration: RegistrationRules {
+            mode: RegistrationMode::Off,
+            scope: Scope::parse("openid profile email address phone offline_access").unwrap(),
+            grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+            most_clients: 10_000,
+            unused_lifetime: Span::days(90),
+        },
     }
 }
 
@@ -86,6 +95,7 @@ fn http_options() -> HttpOptions {
         max_body_bytes: 65_536,
         request_timeout: Duration::from_secs(20),
         sign_ins_per_source_per_minute: 10_000,
+        registrations_per_source_per_hour: 10_000,
         demo: true,
         hsts: true,
     }

@@ -178,6 +178,10 @@ pub struct ClientDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<schemas::ResponseModeName>>)]
     pub response_modes: Option<Vec<ResponseMode>>,
+    /// It registered itself without an initial access token, so people are warned that nobody knows who made it. Set it to false when you
+    /// know. False when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registered_openly: Option<bool>,
     /// Switched off: it can do nothing, and its tokens are dead for good. False when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disabled: Option<bool>,
@@ -235,6 +239,7 @@ impl ClientDocument {
             request_object_signing_alg: m.protocol.request_object_signing_alg,
             authorization_signed_response_alg: m.protocol.authorization_signed_response_alg,
             response_modes: m.protocol.response_modes,
+            registered_openly: m.protocol.registered_openly.then_some(true),
             disabled: Some(draft.disabled),
         }
     }
@@ -339,6 +344,7 @@ impl ClientDocument {
             request_object_signing_alg: self.request_object_signing_alg,
             authorization_signed_response_alg: self.authorization_signed_response_alg,
             response_modes: self.response_modes.clone(),
+            registered_openly: self.registered_openly.unwrap_or(false),
         }
     }
 }

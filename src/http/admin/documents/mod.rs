@@ -5,6 +5,7 @@
 mod activity;
 mod client_views;
 mod clients;
+mod initial_access_tokens;
 mod resource_servers;
 mod schemas;
 mod users;
@@ -12,6 +13,7 @@ mod users;
 pub use activity::{AuditEventView, GrantView, KeyView, RotateRequest, SessionView};
 pub use client_views::{ClientSecretView, ClientView, CreatedClientView, CreatedSecretView};
 pub use clients::ClientDocument;
+pub use initial_access_tokens::{CreatedInitialAccessTokenView, InitialAccessTokenDocument, InitialAccessTokenView};
 pub use resource_servers::{ResourceServerDocument, ResourceServerView};
 pub use schemas::{NewClient, NewResourceServer, NewUser, merge_flattened};
 pub use users::{UserDocument, UserView};

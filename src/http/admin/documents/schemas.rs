@@ -33,7 +33,7 @@ names! {
 
 /// Schemas whose members partly come from another type (`#[serde(flatten)]`), the inner ones first. utoipa joins their parts by `allOf`; as
 /// the part that is also sent allows no further members, the whole would allow none of its own.
-const FLATTENED: [&str; 2] = ["ClientView", "CreatedClientView"];
+const FLATTENED: [&str; 3] = ["ClientView", "CreatedClientView", "CreatedInitialAccessTokenView"];
 
 /// Makes one object of each of them.
 pub fn merge_flattened(components: &mut Components) {

@@ -256,6 +256,7 @@ async fn section_8_a_request_that_runs_out_of_time_gets_a_problem_too() {
         max_body_bytes: 65_536,
         request_timeout: Duration::from_millis(200),
         sign_ins_per_source_per_minute: 10,
+        registrations_per_source_per_hour: 10,
         demo: false,
         hsts: false,
     };

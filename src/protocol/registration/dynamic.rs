@@ -1,0 +1,238 @@
+//! What a client may register about itself without an operator (RFC 7591 §5, SECURITY 46): less than an operator may.
+
+use url::Url;
+
+use super::texts::Problems;
+use crate::domain::{
+    ClientAuthMethod, ClientId, ClientMetadata, ClientProtocol, MetadataProblem, RefreshTokenRotation,
+    RegistrationRules, Scope,
+};
+use crate::protocol::error::{ErrorCode, OAuthError};
+
+/// The metadata that a registration leads to. What is the operator's business is as the operator set it, or has its default; a client
+/// without a name is called by its id; one that names no scope gets `usual_scope`.
+#[must_use]
+pub fn complete(
+    wanted: ClientMetadata,
+    id: &ClientId,
+    held: Option<&ClientMetadata>,
+    usual_scope: &Scope,
+) -> ClientMetadata {
+    let default = ClientMetadata::default();
+    let own = held.unwrap_or(&default);
+    let method = wanted.token_endpoint_auth_method;
+    let by_assertion = method == ClientAuthMethod::PrivateKeyJwt;
+    let bound = wanted.protocol.dpop_bound_access_tokens && method != ClientAuthMethod::None;
+    let named = |name: String| if name.trim().is_empty() { id.to_string() } else { name };
+    let has_own_site = !own_hosts(&wanted).is_empty();
+    ClientMetadata {
+        client_name: named(wanted.client_name),
+        scope: if wanted.scope.is_empty() { usual_scope.clone() } else { wanted.scope },
+        // Nobody can tell whose picture it is, and whoever sees the page would ask a stranger's server for it.
+        logo_uri: wanted.logo_uri.filter(|_| has_own_site),
+        require_pkce: own.require_pkce || method == ClientAuthMethod::None,
+        skip_consent: own.skip_consent,
+        access_token_lifetime: own.access_token_lifetime,
+        refresh_token_absolute_lifetime: own.refresh_token_absolute_lifetime,
+        refresh_token_idle_lifetime: own.refresh_token_idle_lifetime,
+        refresh_token_grace_period: own.refresh_token_grace_period,
+        protocol: ClientProtocol {
+            client_assertion_issuer: own.protocol.client_assertion_issuer.clone().filter(|_| by_assertion),
+            client_assertion_subject: own.protocol.client_assertion_subject.clone().filter(|_| by_assertion),
+            refresh_token_rotation: if bound {
+                own.protocol.refresh_token_rotation
+            } else {
+                RefreshTokenRotation::default()
+            },
+            token_exchange_audiences: own.protocol.token_exchange_audiences.clone(),
+            token_exchange_impersonation: own.protocol.token_exchange_impersonation,
+            token_exchange_delegation: own.protocol.token_exchange_delegation,
+            profile: own.protocol.profile,
+            registered_openly: own.protocol.registered_openly,
+            ..wanted.protocol
+        },
+        ..wanted
+    }
+}
+
+/// What of the metadata an operator has to allow: beyond the rules, a client keeps only what it holds already.
+#[must_use]
+pub fn judge_dynamic(
+    metadata: &ClientMetadata,
+    rules: &RegistrationRules,
+    held: Option<&ClientMetadata>,
+) -> Vec<MetadataProblem> {
+    let mut problems = Problems::default();
+    for grant in &metadata.grant_types {
+        let holds = rules.grant_types.contains(grant) || held.is_some_and(|held| held.grant_types.contains(grant));
+        let allowed: Vec<&str> = rules.grant_types.iter().map(|grant| grant.as_str()).collect();
+        let sentence = format!("holds {}; without an operator only {} are given", grant.as_str(), allowed.join(", "));
+        problems.require(holds, "grant_types", sentence);
+    }
+    problems.require(!metadata.grant_types.is_empty(), "grant_types", "is empty; name authorization_code");
+    let allowed = held.map_or_else(|| rules.scope.clone(), |held| held.scope.union(&rules.scope));
+    let excess = metadata.scope.without(&allowed);
+    let sentence = format!("holds {excess}; without an operator only {} is given", rules.scope);
+    problems.require(excess.is_empty(), "scope", sentence);
+    let methods = [
+        ClientAuthMethod::None,
+        ClientAuthMethod::ClientSecretBasic,
+        ClientAuthMethod::ClientSecretPost,
+        ClientAuthMethod::PrivateKeyJwt,
+    ];
+    let method = metadata.token_endpoint_auth_method;
+    problems.require(
+        methods.contains(&method) || held.is_some_and(|held| held.token_endpoint_auth_method == method),
+        "token_endpoint_auth_method",
+        "needs an operator; use none, client_secret_basic, client_secret_post or private_key_jwt",
+    );
+    judge_hosts(metadata, &mut problems);
+    problems.into_vec()
+}
+
+/// RFC 7591 §5: a page of this server must not lend its credit to links to places that are not the client's.
+fn judge_hosts(metadata: &ClientMetadata, problems: &mut Problems) {
+    let own = own_hosts(metadata);
+    if own.is_empty() {
+        return;
+    }
+    for (field, link) in [
+        ("client_uri", &metadata.client_uri),
+        ("logo_uri", &metadata.logo_uri),
+        ("policy_uri", &metadata.policy_uri),
+        ("tos_uri", &metadata.tos_uri),
+    ] {
+        let host = link.as_deref().and_then(|link| Url::parse(link).ok()?.host_str().map(str::to_owned));
+        problems.require(
+            host.is_none_or(|host| own.contains(&host)),
+            field,
+            "has another host than the redirect_uris; use that of one of them, or leave it out",
+        );
+    }
+}
+
+/// The hosts to which the client proves a relation: those of its https redirect URIs.
+fn own_hosts(metadata: &ClientMetadata) -> Vec<String> {
+    let urls = metadata.redirect_uris.iter().filter_map(|uri| Url::parse(uri.as_str()).ok());
+    urls.filter(|url| url.scheme() == "https").filter_map(|url| url.host_str().map(str::to_owned)).collect()
+}
+
+/// The refusal of these problems (RFC 7591 §3.2.2).
+#[must_use]
+pub fn refusal(problems: &[MetadataProblem]) -> OAuthError {
+    let about_redirects = problems.first().is_some_and(|problem| problem.field.starts_with("redirect_uris"));
+    let code = if about_redirects { ErrorCode::InvalidRedirectUri } else { ErrorCode::InvalidClientMetadata };
+    let sentences: Vec<String> =
+        problems.iter().map(|problem| format!("{} {}.", problem.field, problem.sentence)).collect();
+    OAuthError::new(code, sentences.join(" "))
+}
+
+/// OpenID Connect Registration §2: a member of which nothing is kept here, since no sign-in begins at this server, but which must be https.
+///
+/// # Errors
+/// It is not.
+pub fn judge_initiate_login_uri(address: Option<&str>) -> Result<(), OAuthError> {
+    let is_https = address.and_then(|address| Url::parse(address).ok()).is_some_and(|url| url.scheme() == "https");
+    let sentence = "The initiate_login_uri is not an https URL; use https or leave it out.";
+    if is_https { Ok(()) } else { Err(OAuthError::new(ErrorCode::InvalidClientMetadata, sentence)) }
+}
+
+/// RFC 7591 §2.3: whoever sends a statement wants it to count, so it is not ignored.
+#[must_use]
+pub fn refuse_software_statement(statement: Option<&str>) -> OAuthError {
+    let is_jwt = statement.is_some_and(|text| text.split('.').count() == 3);
+    if is_jwt {
+        let sentence = "This server accepts no software statements; register without software_statement.";
+        OAuthError::new(ErrorCode::UnapprovedSoftwareStatement, sentence)
+    } else {
+        let sentence = "The software_statement is not a JWT, and this server accepts none; leave it out.";
+        OAuthError::new(ErrorCode::InvalidSoftwareStatement, sentence)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::Duration;
+
+    use super::*;
+    use crate::domain::{ApplicationType, GrantType, RedirectUri, RegistrationMode};
+
+    fn rules() -> RegistrationRules {
+        RegistrationRules {
+            mode: RegistrationMode::Open,
+            scope: Scope::parse("openid profile").unwrap(),
+            grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+            most_clients: 10,
+            unused_lifetime: Duration::days(90),
+        }
+    }
+
+    fn web() -> ClientMetadata {
+        let uri = RedirectUri::register("https://app.example/cb", ApplicationType::Web).unwrap();
+        ClientMetadata { redirect_uris: vec![uri], ..ClientMetadata::default() }
+    }
+
+    fn completed(wanted: ClientMetadata, held: Option<&ClientMetadata>) -> ClientMetadata {
+        complete(wanted, &ClientId::parse("kc_1").unwrap(), held, &rules().scope)
+    }
+
+    #[test]
+    fn security_46_what_is_the_operators_business_stays_so() {
+        let greedy = ClientMetadata {
+            skip_consent: true,
+            require_pkce: false,
+            access_token_lifetime: Some(86_400),
+            refresh_token_absolute_lifetime: Some(i32::MAX),
+            protocol: ClientProtocol { client_assertion_issuer: Some("x".into()), ..ClientProtocol::default() },
+            ..web()
+        };
+        let made = completed(greedy.clone(), None);
+        assert_eq!(made, ClientMetadata { client_name: "kc_1".into(), scope: rules().scope, ..web() });
+        let held = ClientMetadata { skip_consent: true, access_token_lifetime: Some(20), ..web() };
+        let changed = completed(greedy, Some(&held));
+        assert_eq!((changed.skip_consent, changed.access_token_lifetime), (true, Some(20)), "as the operator set it");
+    }
+
+    #[test]
+    fn security_46_a_registrant_gives_itself_no_more_than_the_rules_or_than_it_holds() {
+        type Change = fn(&mut ClientMetadata);
+        let cases: [(&str, Change); 6] = [
+            ("grant_types", |m| m.grant_types.push(GrantType::ClientCredentials)),
+            ("grant_types", |m| m.grant_types.clear()),
+            ("scope", |m| m.scope = Scope::parse("openid api:read").unwrap()),
+            ("scope", |m| m.scope = Scope::parse("keystead:admin").unwrap()),
+            ("client_uri", |m| m.client_uri = Some("https://bank.example/".into())),
+            ("logo_uri", |m| m.logo_uri = Some("https://app.example.evil.example/x.png".into())),
+        ];
+        for (field, change) in cases {
+            let mut metadata = completed(web(), None);
+            assert_eq!(judge_dynamic(&metadata, &rules(), None), []);
+            change(&mut metadata);
+            let problems = judge_dynamic(&metadata, &rules(), None);
+            assert_eq!(problems.iter().map(|p| p.field.as_str()).collect::<Vec<_>>(), [field]);
+            let kept = judge_dynamic(&metadata, &rules(), Some(&metadata));
+            assert_eq!(kept.is_empty(), field == "scope" || metadata.grant_types.len() == 2, "{field}: {kept:?}");
+        }
+    }
+
+    #[test]
+    fn a_logo_that_nobody_can_place_is_not_kept() {
+        let uri = RedirectUri::register("http://127.0.0.1/cb", ApplicationType::Native).unwrap();
+        let logo_uri = Some("https://app.example/logo.png".to_owned());
+        let native =
+            ClientMetadata { redirect_uris: vec![uri], logo_uri: logo_uri.clone(), ..ClientMetadata::default() };
+        assert_eq!(completed(native, None).logo_uri, None);
+        let site = ClientMetadata { logo_uri: logo_uri.clone(), ..web() };
+        assert_eq!(completed(site, None).logo_uri, logo_uri);
+    }
+
+    #[test]
+    fn protocol_19_errors_have_the_codes_of_rfc_7591() {
+        let problem = |field: &str| vec![MetadataProblem { field: field.into(), sentence: "is wrong".into() }];
+        assert_eq!(refusal(&problem("redirect_uris[0]")).code, ErrorCode::InvalidRedirectUri);
+        assert_eq!(refusal(&problem("scope")).description, "scope is wrong.");
+        assert_eq!(refusal(&problem("scope")).code, ErrorCode::InvalidClientMetadata);
+        assert_eq!(refuse_software_statement(Some("a.b.c")).code, ErrorCode::UnapprovedSoftwareStatement);
+        assert_eq!(refuse_software_statement(None).code, ErrorCode::InvalidSoftwareStatement);
+    }
+}
