@@ -14,7 +14,7 @@ use crate::crypto::{ClientAuthorities, TlsIdentity, TlsRefused};
 use crate::flows::CertificatePolicy;
 
 /// Between two looks at the files; whoever cannot wait sends SIGHUP.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(60);
+const BETWEEN_LOOKS: Duration = Duration::from_mins(1);
 
 /// Why the listener has no certificate.
 #[derive(Debug, thiserror::Error)]

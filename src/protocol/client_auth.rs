@@ -171,9 +171,10 @@ pub fn judge(
         ClientAuthMethod::None => matches!(presented.proof, Proof::None),
         ClientAuthMethod::ClientSecretBasic | ClientAuthMethod::ClientSecretPost => secret_fits,
         // An assertion is judged by [`judge_assertion`].
-        ClientAuthMethod::PrivateKeyJwt => false,
-        // A certificate is judged by [`judge_certificate`].
-        ClientAuthMethod::TlsClientAuth | ClientAuthMethod::SelfSignedTlsClientAuth => false,
+        // So is a certificate by [`judge_certificate`].
+        ClientAuthMethod::PrivateKeyJwt
+        | ClientAuthMethod::TlsClientAuth
+        | ClientAuthMethod::SelfSignedTlsClientAuth => false,
     };
     if method_fits && proven && client.disabled_at.is_none() { Ok(AuthenticatedClient(client)) } else { Err(refused()) }
 }

@@ -95,12 +95,13 @@ mod tests {
 
     #[test]
     fn rfc_8705_section_2_1_2_only_the_registered_name_counts() {
-        let with = |change: fn(&mut ClientProtocol, String), value: &str| {
+        type Change = fn(&mut ClientProtocol, String);
+        let with = |change: Change, value: &str| {
             let mut protocol = ClientProtocol::default();
             change(&mut protocol, value.to_owned());
             is_accepted(protocol, &certificate())
         };
-        let table: [(fn(&mut ClientProtocol, String), &[&str], &[&str]); 5] = [
+        let table: [(Change, &[&str], &[&str]); 5] = [
             (
                 |p, v| p.tls_client_auth_subject_dn = Some(v),
                 &["CN=shop,C=DE", "cn=shop, c=DE"],
