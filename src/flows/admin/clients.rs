@@ -1,11 +1,13 @@
 //! Registering clients and replacing their secrets.
 
-use serde_json::json;
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
 
 use super::{AdminError, Caller, Page, PageRequest, changed_fields, refuse_problems, tolerate};
 use crate::crypto::sha256;
 use crate::domain::{
-    Client, ClientId, ClientMetadata, ClientSecret, MetadataProblem, Scope, Secret, SecretId, Timestamp,
+    Client, ClientId, ClientMetadata, ClientProtocol, ClientSecret, MetadataProblem, Scope, Secret, SecretId, Timestamp,
 };
 use crate::flows::{Engine, InternalError, client_keys};
 use crate::protocol::registration;
@@ -288,8 +290,8 @@ fn both_slots_taken() -> AdminError {
     )
 }
 
-fn changed(old: &Client, new: &Client) -> Vec<&'static str> {
-    let mut names = changed_fields!(
+fn changed(old: &Client, new: &Client) -> Vec<String> {
+    let names = changed_fields!(
         old.metadata,
         new.metadata,
         [
@@ -313,8 +315,19 @@ fn changed(old: &Client, new: &Client) -> Vec<&'static str> {
             refresh_token_grace_period,
         ]
     );
+    let mut names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+    names.extend(changed_protocol(&old.metadata.protocol, &new.metadata.protocol));
     if old.disabled_at != new.disabled_at {
-        names.push("disabled");
+        names.push("disabled".to_owned());
     }
     names
+}
+
+/// The newer members are compared as they are stored, where each has its name.
+fn changed_protocol(old: &ClientProtocol, new: &ClientProtocol) -> Vec<String> {
+    let members = |protocol| serde_json::to_value(protocol).unwrap_or_default();
+    let (old, new) = (members(old), members(new));
+    let names: BTreeSet<&String> =
+        [&old, &new].into_iter().filter_map(Value::as_object).flat_map(|members| members.keys()).collect();
+    names.into_iter().filter(|name| old.get(name.as_str()) != new.get(name.as_str())).cloned().collect()
 }

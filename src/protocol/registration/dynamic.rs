@@ -48,6 +48,13 @@ pub fn complete(
             token_exchange_impersonation: own.protocol.token_exchange_impersonation,
             token_exchange_delegation: own.protocol.token_exchange_delegation,
             profile: own.protocol.profile,
+            // Whoever may name a subject claims to be it, so an operator does.
+            tls_client_auth_subject_dn: own.protocol.tls_client_auth_subject_dn.clone(),
+            tls_client_auth_san_dns: own.protocol.tls_client_auth_san_dns.clone(),
+            tls_client_auth_san_uri: own.protocol.tls_client_auth_san_uri.clone(),
+            tls_client_auth_san_ip: own.protocol.tls_client_auth_san_ip.clone(),
+            tls_client_auth_san_email: own.protocol.tls_client_auth_san_email.clone(),
+            tls_client_certificate_bound_access_tokens: own.protocol.tls_client_certificate_bound_access_tokens,
             registered_openly: own.protocol.registered_openly,
             ..wanted.protocol
         },

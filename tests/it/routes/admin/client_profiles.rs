@@ -31,8 +31,9 @@ async fn a_profile_sets_its_switches_and_shows_them() {
     let machine =
         admin.create("/clients", fapi(json!({ "redirect_uris": [], "grant_types": ["client_credentials"] }))).await;
     assert_eq!(machine["refresh_token_rotation"], "rotate", "it has none");
-    let certificate = json!({ "tls_client_certificate_bound_access_tokens": true });
-    assert_eq!(admin.create("/clients", fapi(certificate)).await["dpop_bound_access_tokens"], false);
+    let id = made["client_id"].as_str().unwrap();
+    admin.change(&format!("/clients/{id}"), json!({ "backchannel_logout_uri": "https://rp.example/out" })).await;
+    assert_eq!(admin.event(id, "client.updated").await["details"]["changed"], json!(["backchannel_logout_uri"]));
     let native = json!({ "client_name": "App", "redirect_uris": ["http://127.0.0.1/cb"], "profile": "native" });
     let native = admin.create("/clients", native).await;
     assert_eq!(
