@@ -59,6 +59,7 @@ pub struct Public {
     documents: Arc<discovery::Documents>,
     sign_in_limit: SourceLimit,
     device_limit: SourceLimit,
+    push_limit: SourceLimit,
     registration_limit: SourceLimit,
     demo: bool,
 }
@@ -84,6 +85,7 @@ impl Public {
             sign_in_limit: SourceLimit::per_minute(options.sign_ins_per_source_per_minute),
             // Each device that somebody sets up comes with a sign-in, so the same bound is as wide as anybody needs.
             device_limit: SourceLimit::per_minute(options.sign_ins_per_source_per_minute),
+            push_limit: SourceLimit::per_minute(options.sign_ins_per_source_per_minute),
             registration_limit: SourceLimit::per_hour(options.registrations_per_source_per_hour),
             demo: options.demo,
         }

@@ -55,7 +55,15 @@ pub(super) async fn device_authorization(
 }
 
 /// RFC 9126 §2.
-pub(super) async fn pushed_authorization_request(State(public): State<Public>, form: OAuthForm) -> Response {
+pub(super) async fn pushed_authorization_request(
+    State(public): State<Public>,
+    Extension(origin): Extension<Origin>,
+    form: OAuthForm,
+) -> Response {
+    // Each makes a row, and whoever proves nothing could be anybody.
+    if form.proves_nothing() && !public.push_limit.allows(&origin) {
+        return errors::too_many();
+    }
     let response = match flows::pushed_request::push(&public.engine, &form.credentials, &form.params).await {
         Ok(json) => (StatusCode::CREATED, json_no_store(json)).into_response(),
         Err(error) => errors::flow_json(error),

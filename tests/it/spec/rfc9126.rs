@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::Request;
-use keystead::domain::{ClientMetadata, RedirectUri};
+use keystead::domain::{ClientAuthMethod, ClientMetadata, RedirectUri};
 use time::Duration;
 
 use crate::support::{
-    Answer, Browser, EMAIL, ISSUER, Operator, RelyingParty, Scene, Tokens, at_once, param, web_metadata,
+    Answer, Browser, EMAIL, ISSUER, Operator, RelyingParty, Scene, TestApp, Tokens, at_once, param, web_metadata,
 };
 
 const URN: &str = "urn:ietf:params:oauth:request_uri:";
@@ -272,4 +272,17 @@ async fn security_21_of_fifty_uses_of_one_pushed_request_one_gets_a_code() {
     assert_eq!(answers.iter().filter(|answer| answer.status == 303).count(), 1);
     assert_eq!(scene.app.grants(scene.user).await, before + 1);
     Tokens::of(&scene.redeem(&codes[0]).await);
+}
+
+#[tokio::test]
+async fn a_stranger_can_push_in_the_name_of_a_public_client_only_so_often() {
+    let app = TestApp::start().await.with_http(|options| options.sign_ins_per_source_per_minute = 3);
+    let public = ClientMetadata { token_endpoint_auth_method: ClientAuthMethod::None, ..web_metadata() };
+    let public = RelyingParty { public: true, ..RelyingParty::web(app.client("public", public).await) };
+    let web = RelyingParty::web(app.web_client().await);
+    for expected in [201, 201, 201, 429, 429] {
+        let answer = public.push(&app, &[]).await;
+        assert_eq!(answer.status, expected, "{}", answer.body);
+    }
+    assert_eq!(web.push(&app, &[]).await.status, 201, "a client that proves itself goes on");
 }
