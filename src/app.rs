@@ -166,7 +166,7 @@ pub fn engine(settings: Settings, clock: Clock, random: Random) -> Result<Shared
         encryption_keys,
         snapshots: Snapshots::empty(),
         verified_tokens: VerifiedTokens::default(),
-        outbound: Outbound::new(settings.outbound.allow_loopback),
+        outbound: Arc::new(Outbound::new(settings.outbound.allow_loopback)),
         fetched_keys: FetchedKeys::default(),
         logout_noted: Notify::new(),
         user_code_guesses: Guesses::default(),

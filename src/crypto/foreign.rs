@@ -15,9 +15,12 @@ use crate::domain::{KeyThumbprint, SigningAlgorithm};
 /// Longer ones are refused before anything is decoded.
 const LONGEST: usize = 16 * 1024;
 /// Keys of one set; more are refused.
-const MOST_KEYS: usize = 64;
+const MOST_KEYS: usize = 16;
+/// Keys that are tried for a JWT that names none.
+const MOST_TRIES: usize = 4;
+const LONGEST_KID: usize = 256;
 const LEAST_RSA_BYTES: usize = 256;
-const MOST_RSA_BYTES: usize = 1024;
+const MOST_RSA_BYTES: usize = 512;
 
 /// Why a foreign JWT or key is refused. Safe to show to whoever sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -38,7 +41,9 @@ pub enum ForeignRefused {
     #[error("its signature does not match")]
     BadSignature,
     /// A key that holds a private part, is too small, or of a kind that does not sign here.
-    #[error("its key is not a public RSA key of 2048 bits or more, P-256 or Ed25519 key")]
+    #[error(
+        "its key is not a public RSA key of 2048 to 4096 bits, P-256 or Ed25519 key, or there are more than 16, or a kid is longer than 256 bytes"
+    )]
     Key,
 }
 
@@ -117,7 +122,7 @@ impl<'a> ForeignJwt<'a> {
             jsonwebtoken::crypto::verify(self.signature, self.signed.as_bytes(), &key.public, algorithm)
                 .unwrap_or(false)
         };
-        if found.any(is_signed) { Ok(()) } else { Err(ForeignRefused::BadSignature) }
+        if found.take(MOST_TRIES).any(is_signed) { Ok(()) } else { Err(ForeignRefused::BadSignature) }
     }
 }
 
@@ -157,6 +162,22 @@ impl ForeignKeys {
             read.extend(ForeignKey::read(key)?);
         }
         if read.is_empty() { Err(ForeignRefused::Key) } else { Ok(Self(read)) }
+    }
+
+    /// The part of a JWK set that is of use here: only this is worth keeping, whatever else somebody put into it.
+    ///
+    /// # Errors
+    /// As [`ForeignKeys::of_set`].
+    pub fn tidy_set(set: &Value) -> Result<Value, ForeignRefused> {
+        const KEPT: [&str; 9] = ["kty", "crv", "x", "y", "n", "e", "kid", "alg", "use"];
+        Self::of_set(set)?;
+        let keys = set.get("keys").and_then(Value::as_array).into_iter().flatten();
+        let tidy = |key: &Value| {
+            let members = KEPT.iter().filter_map(|name| Some(((*name).to_owned(), key.get(*name)?.clone())));
+            Value::Object(members.collect())
+        };
+        let usable = keys.filter(|key| matches!(ForeignKey::read(key), Ok(Some(_))));
+        Ok(serde_json::json!({ "keys": usable.map(tidy).collect::<Vec<_>>() }))
     }
 
     /// The one key that a DPoP proof brings.
@@ -199,6 +220,9 @@ impl ForeignKey {
             return Err(ForeignRefused::Key);
         }
         let Ok(jwk) = serde_json::from_value::<Jwk>(value.clone()) else { return Ok(None) };
+        if jwk.common.key_id.as_ref().is_some_and(|kid| kid.len() > LONGEST_KID) {
+            return Err(ForeignRefused::Key);
+        }
         if jwk.common.public_key_use.as_ref().is_some_and(|usage| *usage != PublicKeyUse::Signature) {
             return Ok(None);
         }

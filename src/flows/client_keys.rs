@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 
 use super::{Engine, client_certificate};
 use crate::crypto::ForeignKeys;
-use crate::domain::{Client, ClientMetadata, ClientProtocol, MetadataProblem, Timestamp};
+use crate::domain::{Client, ClientId, ClientMetadata, ClientProtocol, MetadataProblem, Timestamp};
 use crate::outbound::{Outbound, OutboundError};
 
 /// Key sets that are remembered; the least used ones make way.
@@ -39,12 +39,13 @@ pub enum KeysMissing {
     Fetch(#[from] OutboundError),
 }
 
-/// Key sets by their address.
-pub struct FetchedKeys(Cache<String, Arc<Mutex<Entry>>>);
+/// Key sets by their client: one each, however often a client changes the address.
+pub struct FetchedKeys(Cache<ClientId, Arc<Mutex<Entry>>>);
 
-/// What is known about one address. Its lock is held during a fetch, so that many requests make one.
+/// What is known about one client's keys. Its lock is held during a fetch, so that many requests make one.
 #[derive(Default)]
 struct Entry {
+    address: String,
     keys: Option<Arc<ForeignKeys>>,
     fresh_until: Option<Timestamp>,
     tried_at: Option<Timestamp>,
@@ -58,26 +59,37 @@ impl Default for FetchedKeys {
 }
 
 impl FetchedKeys {
-    /// The keys at an address. If they do not have the key of this name, or are old, they are fetched again, once a minute at most.
+    /// The keys of a client at its address. If they do not have the key of this name, or are old, they are fetched again, once a minute at most.
     ///
     /// # Errors
     /// They cannot be fetched or used.
     pub async fn at(
         &self,
-        outbound: &Outbound,
+        outbound: &Arc<Outbound>,
+        client: &ClientId,
         address: &str,
         kid: Option<&str>,
         now: Timestamp,
     ) -> Result<Arc<ForeignKeys>, KeysMissing> {
-        let entry = self.0.get_or_insert_with(address, || Ok::<_, std::convert::Infallible>(Arc::default()));
+        let entry = self.0.get_or_insert_with(client, || Ok::<_, std::convert::Infallible>(Arc::default()));
         let Ok(entry) = entry;
-        let mut entry = entry.lock().await;
+        let mut entry = entry.lock_owned().await;
+        if entry.address != address {
+            // A client that changes its address in circles is asked for as rarely as any other.
+            *entry = Entry { address: address.to_owned(), tried_at: entry.tried_at, ..Entry::default() };
+        }
         let is_fresh = entry.fresh_until.is_some_and(|until| now < until);
         let has_kid = |keys: &Arc<ForeignKeys>| kid.is_none_or(|kid| keys.names(kid));
         let suffices = is_fresh && entry.keys.as_ref().is_some_and(has_kid);
         if !suffices && entry.tried_at.is_none_or(|at| (now - at).abs() >= BETWEEN_TRIES) {
-            entry.tried_at = Some(now);
-            entry.fetch(outbound, address, now).await;
+            let outbound = Arc::clone(outbound);
+            // In a task of its own: a stranger who asks and goes away must not keep the keys from everybody else for a minute.
+            let fetched = tokio::spawn(async move {
+                entry.tried_at = Some(now);
+                entry.fetch(&outbound, now).await;
+                entry
+            });
+            entry = fetched.await.map_err(|_| KeysMissing::Unusable)?;
         }
         let is_usable = entry.fresh_until.is_some_and(|until| now < until + STALE);
         match &entry.keys {
@@ -88,8 +100,8 @@ impl FetchedKeys {
 }
 
 impl Entry {
-    async fn fetch(&mut self, outbound: &Outbound, address: &str, now: Timestamp) {
-        match read(outbound, address).await {
+    async fn fetch(&mut self, outbound: &Outbound, now: Timestamp) {
+        match read(outbound, &self.address).await {
             Ok((keys, max_age)) => {
                 self.keys = Some(Arc::new(keys));
                 self.fresh_until = Some(now + max_age.unwrap_or(USUAL).clamp(SHORTEST, LONGEST));
@@ -101,7 +113,9 @@ impl Entry {
 }
 
 async fn read(outbound: &Outbound, address: &str) -> Result<(ForeignKeys, Option<Duration>), KeysMissing> {
-    let fetched = outbound.get(address, LARGEST).await?;
+    // Whether a name leads to a machine of ours is not for the registrant to learn.
+    let hide = |error| if error == OutboundError::Forbidden { OutboundError::Unreachable } else { error };
+    let fetched = outbound.get(address, LARGEST).await.map_err(hide)?;
     let set: Value = serde_json::from_slice(&fetched.bytes).map_err(|_| KeysMissing::Unusable)?;
     let keys = ForeignKeys::of_set(&set).map_err(|_| KeysMissing::Unusable)?;
     Ok((keys, fetched.max_age.map(|age| Duration::try_from(age).unwrap_or(LONGEST))))
@@ -126,6 +140,14 @@ pub fn judge(engine: &Engine, metadata: &ClientMetadata) -> Vec<MetadataProblem>
     set.into_iter().chain(addresses).chain(client_certificate::judge(engine, metadata)).collect()
 }
 
+/// Leaves of keys that were judged only what is of use: every replica holds them.
+pub fn tidy(metadata: &mut ClientMetadata) {
+    let tidied = metadata.protocol.jwks.as_ref().and_then(|set| ForeignKeys::tidy_set(set).ok());
+    if tidied.is_some() {
+        metadata.protocol.jwks = tidied;
+    }
+}
+
 /// The keys of a client, among them the one of this name if it is to be had.
 ///
 /// # Errors
@@ -134,7 +156,9 @@ pub async fn of(engine: &Engine, client: &Client, kid: Option<&str>) -> Result<A
     let protocol = &client.metadata.protocol;
     match (&protocol.jwks, &protocol.jwks_uri) {
         (Some(set), _) => ForeignKeys::of_set(set).map(Arc::new).map_err(|_| KeysMissing::Unusable),
-        (None, Some(address)) => engine.fetched_keys.at(&engine.outbound, address, kid, engine.clock.now()).await,
+        (None, Some(address)) => {
+            engine.fetched_keys.at(&engine.outbound, &client.id, address, kid, engine.clock.now()).await
+        }
         (None, None) => Err(KeysMissing::None),
     }
 }

@@ -64,7 +64,7 @@ pub struct Engine {
     /// Signatures that need not be verified again.
     pub verified_tokens: VerifiedTokens,
     /// Requests to others.
-    pub outbound: Outbound,
+    pub outbound: Arc<Outbound>,
     /// Public keys that clients publish.
     pub fetched_keys: FetchedKeys,
     /// Told when there is word of a logout to be delivered.

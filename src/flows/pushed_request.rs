@@ -6,13 +6,12 @@ use time::Duration;
 use crate::crypto;
 use crate::domain::Client;
 use crate::protocol::authorize::{AuthorizationRequest, PUSHED};
-use crate::protocol::client_auth::Credentials;
+use crate::protocol::client_auth::{AuthenticatedClient, Credentials};
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::params::Params;
 use crate::store::pushed_requests::{self, NewPushedRequest};
 
 use super::authorize::{Stop, still_registered};
-use super::client_auth::authenticate;
 use super::dpop::{self, Occasion};
 use super::{Engine, FlowError, InternalError, authorization_request};
 
@@ -22,9 +21,13 @@ const LIFETIME: Duration = Duration::seconds(90);
 /// Judges and keeps a request. Gives the answer as JSON.
 ///
 /// # Errors
-/// All that the authorization endpoint would say, and those of client authentication and of DPoP proofs.
-pub async fn push(engine: &Engine, credentials: &Credentials, params: &Params) -> Result<String, FlowError> {
-    let client = authenticate(engine, credentials, params).await?;
+/// All that the authorization endpoint would say, and those of DPoP proofs.
+pub async fn push(
+    engine: &Engine,
+    client: &AuthenticatedClient,
+    credentials: &Credentials,
+    params: &Params,
+) -> Result<String, FlowError> {
     let mut request = authorization_request::judge_pushed(engine, client.client(), params).await?;
     if let Some(proof) = credentials.dpop.as_deref() {
         // RFC 9449 §10.1: the code is bound to the key before anybody could see it. A proof is used up only by a request that holds.

@@ -22,15 +22,6 @@ pub(super) struct OAuthForm {
     pub credentials: Credentials,
 }
 
-impl OAuthForm {
-    /// Whether it brings nothing with which a client could prove who it is.
-    pub fn proves_nothing(&self) -> bool {
-        let sent = |name| self.params.all(name).next().is_some();
-        let Credentials { authorization, certificate, .. } = &self.credentials;
-        authorization.is_none() && certificate.is_none() && !sent("client_secret") && !sent("client_assertion")
-    }
-}
-
 impl<S: Send + Sync> FromRequest<S> for OAuthForm {
     type Rejection = Response;
 

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
 use crate::domain::{CertificateChain, Origin};
+use crate::flows::client_auth::authenticate;
 use crate::flows::introspect::introspect_signed;
 use crate::flows::userinfo::{PresentedToken, UserInfo};
 use crate::flows::{self, FlowError};
@@ -60,11 +61,16 @@ pub(super) async fn pushed_authorization_request(
     Extension(origin): Extension<Origin>,
     form: OAuthForm,
 ) -> Response {
-    // Each makes a row, and whoever proves nothing could be anybody.
-    if form.proves_nothing() && !public.push_limit.allows(&origin) {
+    let client = match authenticate(&public.engine, &form.credentials, &form.params).await {
+        Ok(client) => client,
+        Err(error) => return errors::flow_json(error),
+    };
+    // Each makes a row, and a public client could be anybody.
+    if client.client().is_public() && !public.push_limit.allows(&origin) {
         return errors::too_many();
     }
-    let response = match flows::pushed_request::push(&public.engine, &form.credentials, &form.params).await {
+    let pushed = flows::pushed_request::push(&public.engine, &client, &form.credentials, &form.params).await;
+    let response = match pushed {
         Ok(json) => (StatusCode::CREATED, json_no_store(json)).into_response(),
         Err(error) => errors::flow_json(error),
     };

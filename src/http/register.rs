@@ -83,7 +83,15 @@ pub(super) async fn register(
 }
 
 /// RFC 7592 §2.1.
-pub(super) async fn read(State(public): State<Public>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+pub(super) async fn read(
+    State(public): State<Public>,
+    Path(id): Path<String>,
+    Extension(origin): Extension<Origin>,
+    headers: HeaderMap,
+) -> Response {
+    if !public.registration_care_limit.allows(&origin) {
+        return errors::too_many();
+    }
     let (id, token) = match caller(&id, &headers) {
         Ok(caller) => caller,
         Err(error) => return refused(error.into()),
@@ -101,6 +109,9 @@ pub(super) async fn replace(
     Extension(origin): Extension<Origin>,
     request: Request,
 ) -> Response {
+    if !public.registration_care_limit.allows(&origin) {
+        return errors::too_many();
+    }
     let (id, token) = match caller(&id, request.headers()) {
         Ok(caller) => caller,
         Err(error) => return refused(error.into()),
@@ -122,6 +133,9 @@ pub(super) async fn delete(
     Extension(origin): Extension<Origin>,
     headers: HeaderMap,
 ) -> Response {
+    if !public.registration_care_limit.allows(&origin) {
+        return errors::too_many();
+    }
     let (id, token) = match caller(&id, &headers) {
         Ok(caller) => caller,
         Err(error) => return refused(error.into()),

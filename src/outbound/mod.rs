@@ -7,8 +7,9 @@
 
 mod address;
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -19,8 +20,10 @@ use url::{Host, Url};
 /// From the first byte sent to the last one read.
 const TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Requests under way at once; others wait for their turn, and no longer than for an answer.
+/// Requests under way at once, for reading and for telling each; others wait for their turn, and no longer than for an answer.
 const MOST_AT_ONCE: usize = 32;
+/// Of them to one host: one that never answers must not take the places of all others.
+const MOST_TO_A_HOST: usize = 4;
 const USER_AGENT: &str = concat!("keystead/", env!("CARGO_PKG_VERSION"));
 
 /// Why nothing was fetched or delivered. Safe to show to whoever registered the URL.
@@ -49,7 +52,10 @@ pub enum OutboundError {
 /// The guarded client.
 pub struct Outbound {
     allow_loopback: bool,
-    places: Semaphore,
+    reading: Semaphore,
+    telling: Semaphore,
+    /// How many requests are under way to each host.
+    busy: Mutex<HashMap<String, usize>>,
     /// Made at the first use, because reading the system's root certificates takes time that no start should wait for.
     public: OnceLock<Option<Client>>,
     loopback: OnceLock<Option<Client>>,
@@ -68,8 +74,14 @@ impl Outbound {
     /// `allow_loopback` also lets it talk to this very machine, by http or with any certificate: for tests only.
     #[must_use]
     pub fn new(allow_loopback: bool) -> Self {
-        let places = Semaphore::new(MOST_AT_ONCE);
-        Self { allow_loopback, places, public: OnceLock::new(), loopback: OnceLock::new() }
+        Self {
+            allow_loopback,
+            reading: Semaphore::new(MOST_AT_ONCE),
+            telling: Semaphore::new(MOST_AT_ONCE),
+            busy: Mutex::default(),
+            public: OnceLock::new(),
+            loopback: OnceLock::new(),
+        }
     }
 
     /// Whether a URL may be asked at all, as far as that shows before its name is resolved; for registration.
@@ -120,9 +132,22 @@ impl Outbound {
     ) -> Result<Response, OutboundError> {
         let (client, target) = self.target(url)?;
         let client = client.as_ref().ok_or(OutboundError::NotReady)?;
-        let turn = tokio::time::timeout(TIMEOUT, self.places.acquire()).await;
+        let _place = self.place_at(target.host_str().unwrap_or_default()).ok_or(OutboundError::Unreachable)?;
+        let places = if method == Method::GET { &self.reading } else { &self.telling };
+        let turn = tokio::time::timeout(TIMEOUT, places.acquire()).await;
         let _turn = turn.map_err(|_| OutboundError::Unreachable)?.map_err(|_| OutboundError::Unreachable)?;
         complete(client.request(method, target)).send().await.map_err(|error| unreachable(url, &error))
+    }
+
+    /// A place among the requests to a host, unless there are too many already.
+    fn place_at(&self, host: &str) -> Option<PlaceAt<'_>> {
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = busy.entry(host.to_owned()).or_default();
+        if *count >= MOST_TO_A_HOST {
+            return None;
+        }
+        *count += 1;
+        Some(PlaceAt { busy: &self.busy, host: host.to_owned() })
     }
 
     /// The client for a URL, and the URL once it was looked at.
@@ -152,6 +177,24 @@ impl Outbound {
             return Err(OutboundError::Forbidden);
         }
         Ok((self.public.get_or_init(|| ready(builder(Reach::Internet).https_only(true))), url))
+    }
+}
+
+/// One request that is under way to a host.
+struct PlaceAt<'a> {
+    busy: &'a Mutex<HashMap<String, usize>>,
+    host: String,
+}
+
+impl Drop for PlaceAt<'_> {
+    fn drop(&mut self) {
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = busy.get_mut(&self.host) {
+            *count -= 1;
+            if *count == 0 {
+                busy.remove(&self.host);
+            }
+        }
     }
 }
 
@@ -281,6 +324,18 @@ mod tests {
         let internet = Reach::Internet.resolve("localhost".parse().unwrap()).await;
         assert_eq!(internet.err().unwrap().downcast_ref(), Some(&OutboundError::Forbidden));
         assert!(Reach::Loopback.resolve("localhost".parse().unwrap()).await.is_ok());
+    }
+
+    #[test]
+    fn one_host_has_a_few_places_and_gives_them_back() {
+        let outbound = Outbound::new(false);
+        let mut places: Vec<_> = (0..MOST_TO_A_HOST).map(|_| outbound.place_at("slow.example").unwrap()).collect();
+        assert!(outbound.place_at("slow.example").is_none());
+        assert!(outbound.place_at("other.example").is_some());
+        places.pop();
+        assert!(outbound.place_at("slow.example").is_some());
+        places.clear();
+        assert!(outbound.busy.lock().unwrap().is_empty());
     }
 
     #[test]

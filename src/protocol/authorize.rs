@@ -270,8 +270,12 @@ fn refuse_unsupported(params: &Params) -> Result<(), OAuthError> {
     Ok(())
 }
 
-/// MCP authorization: each token is for the one server that the client is about to talk to, so it says which.
-fn requested_resources(client: &Client, params: &Params) -> Result<Vec<String>, OAuthError> {
+/// The resources that a request names. MCP authorization: each token is for the one server that the client is about to talk to, so it says
+/// which.
+///
+/// # Errors
+/// `invalid_target`: a malformed one, or none of a client whose profile wants one.
+pub fn requested_resources(client: &Client, params: &Params) -> Result<Vec<String>, OAuthError> {
     let resources = resources(params)?;
     if resources.is_empty() && client.metadata.protocol.profile == ClientProfile::Mcp {
         let sentence =

@@ -88,8 +88,9 @@ pub(super) async fn insert(
 /// The same without an audit event.
 pub(in crate::flows) async fn add(engine: &Engine, tx: &mut Tx, new: NewClient) -> Result<CreatedClient, AdminError> {
     let now = engine.clock.now();
-    let metadata = new.draft.metadata;
+    let mut metadata = new.draft.metadata;
     refuse_problems(judge(engine, tx, &metadata, &Scope::default()).await?)?;
+    client_keys::tidy(&mut metadata);
     let id = new.id.unwrap_or_else(|| made_up_id(engine));
     let disabled_at = new.draft.disabled.then_some(now);
     let mut client = Client { id, metadata, secrets: Vec::new(), disabled_at, created_at: now, updated_at: now };
@@ -153,6 +154,7 @@ pub(in crate::flows) async fn apply(
         return Ok(updated);
     }
     refuse_problems(judge(engine, tx, &updated.metadata, &current.metadata.scope).await?)?;
+    client_keys::tidy(&mut updated.metadata);
     updated.updated_at = now;
     store::clients::update(tx.conn(), &updated).await?;
     if updated.disabled_at.is_some() && current.disabled_at.is_none() {

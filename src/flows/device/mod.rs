@@ -5,7 +5,7 @@ pub mod page;
 
 use crate::crypto;
 use crate::domain::{ClientId, DeviceRequest, GrantType, RequestId, Secret};
-use crate::protocol::authorize::{requested_scope, resources};
+use crate::protocol::authorize::{requested_resources, requested_scope};
 use crate::protocol::client_auth::Credentials;
 use crate::protocol::device::{self, DeviceAuthorization, POLL_INTERVAL};
 use crate::protocol::error::{ErrorCode, OAuthError};
@@ -40,7 +40,7 @@ pub async fn begin(
         let sentence = "This client is not registered for the device code grant.";
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, sentence).into());
     }
-    let (scope, resources) = (requested_scope(client, params.one("scope")?)?, resources(params)?);
+    let (scope, resources) = (requested_scope(client, params.one("scope")?)?, requested_resources(client, params)?);
     // An impossible audience is told now rather than after a person has typed the code.
     audience(engine, &scope, &resources)?;
     let now = engine.clock.now();

@@ -156,6 +156,7 @@ fn show_confirmation(engine: &Engine, browser: &Browser, asked: &Confirmation) -
         username: session.email.clone(),
         scopes: request.scope.tokens().filter(|token| *token != "openid").map(scope_view).collect(),
         user_code: user_code.clone(),
+        unverified: client.metadata.protocol.registered_openly,
         ends_with_session: !request.scope.contains("offline_access"),
         csrf: engine.csrf_token(browser, Form::Device, sealed)?,
         request: sealed.clone(),

@@ -125,6 +125,8 @@ pub struct DeviceConfirm {
     pub scopes: Vec<ScopeView>,
     /// The code, to be compared with what the device shows.
     pub user_code: String,
+    /// Whether nobody has looked at who the application is.
+    pub unverified: bool,
     /// Whether the device loses its access when the person signs out in this browser.
     pub ends_with_session: bool,
     /// CSRF token, sent back as `csrf_token`.

@@ -12,6 +12,9 @@ use crate::domain::{
 };
 use crate::protocol::audience::STANDARD_SCOPES;
 
+/// The longest address that this server or a browser shall call.
+const LONGEST_ADDRESS: usize = 2_000;
+
 /// The most redirect URIs that a client may have; each one is a place to which codes can leak.
 const MOST_REDIRECT_URIS: usize = 50;
 
@@ -146,6 +149,14 @@ fn judge_authentication(metadata: &ClientMetadata, problems: &mut Problems) {
 
 fn judge_keys(metadata: &ClientMetadata, problems: &mut Problems) {
     let protocol = &metadata.protocol;
+    for (field, address) in [
+        ("jwks_uri", &protocol.jwks_uri),
+        ("backchannel_logout_uri", &protocol.backchannel_logout_uri),
+        ("frontchannel_logout_uri", &protocol.frontchannel_logout_uri),
+    ] {
+        let is_short = address.as_ref().is_none_or(|address| address.len() <= LONGEST_ADDRESS);
+        problems.require(is_short, field, format!("is longer than {LONGEST_ADDRESS} bytes; choose a shorter one"));
+    }
     let method = metadata.token_endpoint_auth_method;
     let by_assertion = method == ClientAuthMethod::PrivateKeyJwt;
     let by_key = by_assertion || method == ClientAuthMethod::SelfSignedTlsClientAuth;

@@ -22,7 +22,8 @@ pub fn complete(
     let own = held.unwrap_or(&default);
     let method = wanted.token_endpoint_auth_method;
     let by_assertion = method == ClientAuthMethod::PrivateKeyJwt;
-    let bound = wanted.protocol.dpop_bound_access_tokens && method != ClientAuthMethod::None;
+    let by_key = wanted.protocol.dpop_bound_access_tokens || own.protocol.dpop_bound_access_tokens;
+    let bound = (by_key || own.protocol.tls_client_certificate_bound_access_tokens) && method != ClientAuthMethod::None;
     let named = |name: String| if name.trim().is_empty() { id.to_string() } else { name };
     let has_own_site = !own_hosts(&wanted).is_empty();
     ClientMetadata {
@@ -48,6 +49,12 @@ pub fn complete(
             token_exchange_impersonation: own.protocol.token_exchange_impersonation,
             token_exchange_delegation: own.protocol.token_exchange_delegation,
             profile: own.protocol.profile,
+            // What an operator demanded of it, a client does not take back.
+            dpop_bound_access_tokens: by_key && !own.protocol.tls_client_certificate_bound_access_tokens,
+            require_pushed_authorization_requests: own.protocol.require_pushed_authorization_requests
+                || wanted.protocol.require_pushed_authorization_requests,
+            require_signed_request_object: own.protocol.require_signed_request_object
+                || wanted.protocol.require_signed_request_object,
             // Whoever may name a subject claims to be it, so an operator does.
             tls_client_auth_subject_dn: own.protocol.tls_client_auth_subject_dn.clone(),
             tls_client_auth_san_dns: own.protocol.tls_client_auth_san_dns.clone(),
@@ -100,9 +107,6 @@ pub fn judge_dynamic(
 /// RFC 7591 §5: a page of this server must not lend its credit to links to places that are not the client's.
 fn judge_hosts(metadata: &ClientMetadata, problems: &mut Problems) {
     let own = own_hosts(metadata);
-    if own.is_empty() {
-        return;
-    }
     for (field, link) in [
         ("client_uri", &metadata.client_uri),
         ("logo_uri", &metadata.logo_uri),
@@ -111,9 +115,9 @@ fn judge_hosts(metadata: &ClientMetadata, problems: &mut Problems) {
     ] {
         let host = link.as_deref().and_then(|link| Url::parse(link).ok()?.host_str().map(str::to_owned));
         problems.require(
-            host.is_none_or(|host| own.contains(&host)),
+            host.is_none_or(|host| !own.is_empty() && own.iter().all(|own| *own == host)),
             field,
-            "has another host than the redirect_uris; use that of one of them, or leave it out",
+            "must have the host that all https redirect_uris have; use that, or leave it out",
         );
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::texts::Problems;
-use crate::domain::{ClientMetadata, ResponseMode};
+use crate::domain::{ClientMetadata, GrantType, ResponseMode};
 
 /// Adds what contradicts itself.
 pub(super) fn judge(metadata: &ClientMetadata, problems: &mut Problems) {
@@ -18,6 +18,18 @@ pub(super) fn judge(metadata: &ClientMetadata, problems: &mut Problems) {
         "require_signed_request_object",
         "is true, but the registered keys are those of client_assertion_issuer; remove one of the two",
     );
+    // The device grant has no request that could be pushed or signed, so it would be the way around.
+    let by_device = metadata.grant_types.contains(&GrantType::DeviceCode);
+    for (demanded, field) in [
+        (protocol.require_pushed_authorization_requests, "require_pushed_authorization_requests"),
+        (protocol.require_signed_request_object, "require_signed_request_object"),
+    ] {
+        problems.require(
+            !demanded || !by_device,
+            field,
+            "is true, but the device grant knows no such requests; remove that grant or set this to false",
+        );
+    }
     let Some(modes) = &protocol.response_modes else { return };
     problems.require(
         !modes.is_empty(),

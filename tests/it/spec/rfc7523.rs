@@ -1,6 +1,7 @@
 //! RFC 7523, JWTs for client authentication; OpenID Connect Core §9 `private_key_jwt`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use keystead::domain::{ClientAuthMethod, ClientMetadata, ClientProtocol, GrantType, Scope, SigningAlgorithm};
 use serde_json::json;
@@ -175,6 +176,40 @@ async fn an_outage_of_jwks_uri_is_no_outage_here_for_an_hour() {
     publisher.fail_with(200);
     app.wait(Span::seconds(61));
     assert_eq!(ask(&app, &key.assertion(&app, "signer")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_stranger_who_asks_and_goes_away_does_not_keep_the_keys_from_the_client() {
+    let app = TestApp::start().await;
+    app.api().await;
+    let key = Es256::foreign("k");
+    let publisher = Publisher::of(key.jwks()).await;
+    publisher.take(Duration::from_millis(500));
+    let protocol = ClientProtocol { jwks_uri: Some(publisher.url("/jwks")), ..ClientProtocol::default() };
+    app.client("signer", signing(protocol)).await;
+    let stranger = Es256::foreign("unknown").assertion(&app, "signer");
+    let gone = tokio::time::timeout(Duration::from_millis(100), ask(&app, &stranger)).await;
+    assert!(gone.is_err() && publisher.received().is_empty(), "it went away before the keys came");
+    assert_eq!(ask(&app, &key.assertion(&app, "signer")).await.status, 200, "they came for the next one");
+    assert_eq!(publisher.received().len(), 1);
+}
+
+#[tokio::test]
+async fn of_registered_keys_only_what_is_of_use_is_kept() {
+    let app = TestApp::start().await;
+    let admin = AdminApi::open(&app).await;
+    let key = Es256::foreign("k");
+    let mut padded = key.jwks();
+    padded["more"] = json!(vec![0; 5000]);
+    padded["keys"][0]["more"] = json!("x".repeat(5000));
+    let document = json!({ "client_name": "x", "grant_types": ["client_credentials"],
+                           "token_endpoint_auth_method": "private_key_jwt", "jwks": padded });
+    let made = admin.create("/clients", document).await;
+    assert_eq!(made["jwks"], key.jwks());
+    let many = json!({ "keys": vec![key.jwk(); 17] });
+    let refused =
+        admin.patch(&format!("/clients/{}", made["client_id"].as_str().unwrap()), json!({ "jwks": many })).await;
+    assert_eq!(refused.refused_members(), ["jwks"]);
 }
 
 #[tokio::test]

@@ -80,7 +80,7 @@ fn cold_engine(database_url: &str, clock: Clock, encryption_keys: KeyEncryptionK
         encryption_keys,
         snapshots: Snapshots::empty(),
         verified_tokens: VerifiedTokens::default(),
-        outbound: Outbound::new(true),
+        outbound: Arc::new(Outbound::new(true)),
         fetched_keys: FetchedKeys::default(),
         logout_noted: Notify::new(),
         user_code_guesses: Guesses::default(),

@@ -1,6 +1,7 @@
 //! A client's own web server: what it publishes can be changed, and what it was asked and told is counted.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -17,6 +18,7 @@ pub struct Publisher {
 struct Inner {
     status: StatusCode,
     document: String,
+    delay: Duration,
     received: Vec<String>,
 }
 
@@ -25,7 +27,12 @@ impl Publisher {
     pub async fn of(document: impl ToString) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let inner = Inner { status: StatusCode::OK, document: document.to_string(), received: Vec::new() };
+        let inner = Inner {
+            status: StatusCode::OK,
+            document: document.to_string(),
+            delay: Duration::ZERO,
+            received: Vec::new(),
+        };
         let this = Self { address, inner: Arc::new(Mutex::new(inner)) };
         let router = Router::new().fallback(answer).with_state(this.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -47,6 +54,11 @@ impl Publisher {
         self.inner.lock().unwrap().status = StatusCode::from_u16(status).unwrap();
     }
 
+    /// Takes its time for each answer from now on.
+    pub fn take(&self, delay: Duration) {
+        self.inner.lock().unwrap().delay = delay;
+    }
+
     /// The bodies of all requests so far.
     pub fn received(&self) -> Vec<String> {
         self.inner.lock().unwrap().received.clone()
@@ -54,6 +66,8 @@ impl Publisher {
 }
 
 async fn answer(State(publisher): State<Publisher>, body: Bytes) -> (StatusCode, String) {
+    let delay = publisher.inner.lock().unwrap().delay;
+    tokio::time::sleep(delay).await;
     let mut inner = publisher.inner.lock().unwrap();
     inner.received.push(String::from_utf8_lossy(&body).into_owned());
     (inner.status, inner.document.clone())
