@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 
 use super::{Engine, client_certificate};
 use crate::crypto::ForeignKeys;
-use crate::domain::{Client, ClientId, ClientMetadata, ClientProtocol, MetadataProblem, Timestamp};
+use crate::domain::{Client, ClientMetadata, ClientProtocol, MetadataProblem, Timestamp};
 use crate::outbound::{Outbound, OutboundError};
 
 /// Key sets that are remembered; the least used ones make way.
@@ -39,13 +39,12 @@ pub enum KeysMissing {
     Fetch(#[from] OutboundError),
 }
 
-/// Key sets by their client: one each, however often a client changes the address.
-pub struct FetchedKeys(Cache<ClientId, Arc<Mutex<Entry>>>);
+/// Key sets by their address: workloads of one platform share its keys.
+pub struct FetchedKeys(Cache<String, Arc<Mutex<Entry>>>);
 
-/// What is known about one client's keys. Its lock is held during a fetch, so that many requests make one.
+/// What is known about one address. Its lock is held during a fetch, so that many requests make one.
 #[derive(Default)]
 struct Entry {
-    address: String,
     keys: Option<Arc<ForeignKeys>>,
     fresh_until: Option<Timestamp>,
     tried_at: Option<Timestamp>,
@@ -59,34 +58,29 @@ impl Default for FetchedKeys {
 }
 
 impl FetchedKeys {
-    /// The keys of a client at its address. If they do not have the key of this name, or are old, they are fetched again, once a minute at most.
+    /// The keys at an address. If they do not have the key of this name, or are old, they are fetched again, once a minute at most.
     ///
     /// # Errors
     /// They cannot be fetched or used.
     pub async fn at(
         &self,
         outbound: &Arc<Outbound>,
-        client: &ClientId,
         address: &str,
         kid: Option<&str>,
         now: Timestamp,
     ) -> Result<Arc<ForeignKeys>, KeysMissing> {
-        let entry = self.0.get_or_insert_with(client, || Ok::<_, std::convert::Infallible>(Arc::default()));
+        let entry = self.0.get_or_insert_with(address, || Ok::<_, std::convert::Infallible>(Arc::default()));
         let Ok(entry) = entry;
         let mut entry = entry.lock_owned().await;
-        if entry.address != address {
-            // A client that changes its address in circles is asked for as rarely as any other.
-            *entry = Entry { address: address.to_owned(), tried_at: entry.tried_at, ..Entry::default() };
-        }
         let is_fresh = entry.fresh_until.is_some_and(|until| now < until);
         let has_kid = |keys: &Arc<ForeignKeys>| kid.is_none_or(|kid| keys.names(kid));
         let suffices = is_fresh && entry.keys.as_ref().is_some_and(has_kid);
         if !suffices && entry.tried_at.is_none_or(|at| (now - at).abs() >= BETWEEN_TRIES) {
-            let outbound = Arc::clone(outbound);
+            let (outbound, address) = (Arc::clone(outbound), address.to_owned());
             // In a task of its own: a stranger who asks and goes away must not keep the keys from everybody else for a minute.
             let fetched = tokio::spawn(async move {
                 entry.tried_at = Some(now);
-                entry.fetch(&outbound, now).await;
+                entry.fetch(&outbound, &address, now).await;
                 entry
             });
             entry = fetched.await.map_err(|_| KeysMissing::Unusable)?;
@@ -100,8 +94,8 @@ impl FetchedKeys {
 }
 
 impl Entry {
-    async fn fetch(&mut self, outbound: &Outbound, now: Timestamp) {
-        match read(outbound, &self.address).await {
+    async fn fetch(&mut self, outbound: &Outbound, address: &str, now: Timestamp) {
+        match read(outbound, address).await {
             Ok((keys, max_age)) => {
                 self.keys = Some(Arc::new(keys));
                 self.fresh_until = Some(now + max_age.unwrap_or(USUAL).clamp(SHORTEST, LONGEST));
@@ -156,9 +150,7 @@ pub async fn of(engine: &Engine, client: &Client, kid: Option<&str>) -> Result<A
     let protocol = &client.metadata.protocol;
     match (&protocol.jwks, &protocol.jwks_uri) {
         (Some(set), _) => ForeignKeys::of_set(set).map(Arc::new).map_err(|_| KeysMissing::Unusable),
-        (None, Some(address)) => {
-            engine.fetched_keys.at(&engine.outbound, &client.id, address, kid, engine.clock.now()).await
-        }
+        (None, Some(address)) => engine.fetched_keys.at(&engine.outbound, address, kid, engine.clock.now()).await,
         (None, None) => Err(KeysMissing::None),
     }
 }

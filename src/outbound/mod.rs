@@ -24,6 +24,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const MOST_AT_ONCE: usize = 32;
 /// Of them to one host: one that never answers must not take the places of all others.
 const MOST_TO_A_HOST: usize = 4;
+/// Who waits for one of those looks this often whether one is free.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 const USER_AGENT: &str = concat!("keystead/", env!("CARGO_PKG_VERSION"));
 
 /// Why nothing was fetched or delivered. Safe to show to whoever registered the URL.
@@ -132,11 +134,22 @@ impl Outbound {
     ) -> Result<Response, OutboundError> {
         let (client, target) = self.target(url)?;
         let client = client.as_ref().ok_or(OutboundError::NotReady)?;
-        let _place = self.place_at(target.host_str().unwrap_or_default()).ok_or(OutboundError::Unreachable)?;
         let places = if method == Method::GET { &self.reading } else { &self.telling };
-        let turn = tokio::time::timeout(TIMEOUT, places.acquire()).await;
-        let _turn = turn.map_err(|_| OutboundError::Unreachable)?.map_err(|_| OutboundError::Unreachable)?;
+        let turn = async {
+            let host = self.wait_for_place_at(target.host_str().unwrap_or_default()).await;
+            (host, places.acquire().await)
+        };
+        let _turn = tokio::time::timeout(TIMEOUT, turn).await.map_err(|_| OutboundError::Unreachable)?;
         complete(client.request(method, target)).send().await.map_err(|error| unreachable(url, &error))
+    }
+
+    async fn wait_for_place_at(&self, host: &str) -> PlaceAt<'_> {
+        loop {
+            if let Some(place) = self.place_at(host) {
+                return place;
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
     }
 
     /// A place among the requests to a host, unless there are too many already.
