@@ -8,7 +8,7 @@ use super::*;
 use crate::config::layers::Layers;
 use crate::config::load::Sections;
 use crate::config::reader::Reader;
-use crate::domain::{Secret, SecretBytes};
+use crate::domain::{RegistrationMode, Secret, SecretBytes};
 
 fn repository_file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -121,6 +121,7 @@ fn dev_decides_its_own_and_leaves_the_rest_to_the_environment() {
     assert_eq!(settings.database.url.expose(), "postgres://keystead@localhost/keystead?host=/tmp/pg");
     assert_eq!(settings.keys.jwks_max_age, Duration::from_secs(5));
     assert_eq!(settings.telemetry.log_format, LogFormat::Text);
+    assert_eq!(settings.registration.mode, RegistrationMode::Open);
     assert_eq!(settings.tokens.access_token_lifetime, Duration::from_secs(20));
 }
 
