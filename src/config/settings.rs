@@ -192,7 +192,7 @@ pub struct LimitSettings {
     pub max_body_bytes: usize,
     /// A request that takes longer is answered with 503.
     pub request_timeout: Duration,
-    /// Sign-in attempts from one IPv4 address or IPv6 /64 in a minute.
+    /// Sign-in attempts from one IPv4 address or IPv6 /64 in a minute; as many of whatever else a stranger can make rows or work with.
     pub sign_in_attempts_per_source_per_minute: u32,
     /// Failures in a row after which an account accepts no password from unknown browsers for a day.
     pub consecutive_failures_per_account: u32,

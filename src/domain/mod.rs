@@ -12,6 +12,7 @@ mod exchange;
 mod grant;
 mod ids;
 mod key;
+mod media_type;
 mod redirect_uri;
 mod registration;
 mod resource_server;
@@ -36,6 +37,7 @@ pub use ids::{
     UserId,
 };
 pub use key::{KeyAlgorithm, KeyRecord, KeyState, SigningAlgorithm};
+pub use media_type::is_same_media_type;
 pub use redirect_uri::{RedirectUri, RedirectUriProblem};
 pub use registration::{InitialAccessToken, RegistrationMode, RegistrationRules};
 pub use resource_server::{ADMIN_AUDIENCE, ResourceServer, SCOPE_ADMIN, SCOPE_ADMIN_READ};

@@ -89,12 +89,9 @@ pub(super) async fn read(
     Extension(origin): Extension<Origin>,
     headers: HeaderMap,
 ) -> Response {
-    if !public.registration_care_limit.allows(&origin) {
-        return errors::too_many();
-    }
-    let (id, token) = match caller(&id, &headers) {
+    let (id, token) = match caller(&public, &origin, &id, &headers) {
         Ok(caller) => caller,
-        Err(error) => return refused(error.into()),
+        Err(response) => return *response,
     };
     match registration::read(&public.engine, &id, Some(&token)).await {
         Ok(client) => show(&public, StatusCode::OK, CreatedClient { client, secret: None }, &token),
@@ -109,12 +106,9 @@ pub(super) async fn replace(
     Extension(origin): Extension<Origin>,
     request: Request,
 ) -> Response {
-    if !public.registration_care_limit.allows(&origin) {
-        return errors::too_many();
-    }
-    let (id, token) = match caller(&id, request.headers()) {
+    let (id, token) = match caller(&public, &origin, &id, request.headers()) {
         Ok(caller) => caller,
-        Err(error) => return refused(error.into()),
+        Err(response) => return *response,
     };
     let wanted = match members(request).await {
         Ok(members) => members.and_then(|members| replacement(&id, members)),
@@ -133,12 +127,9 @@ pub(super) async fn delete(
     Extension(origin): Extension<Origin>,
     headers: HeaderMap,
 ) -> Response {
-    if !public.registration_care_limit.allows(&origin) {
-        return errors::too_many();
-    }
-    let (id, token) = match caller(&id, &headers) {
+    let (id, token) = match caller(&public, &origin, &id, &headers) {
         Ok(caller) => caller,
-        Err(error) => return refused(error.into()),
+        Err(response) => return *response,
     };
     match registration::delete(&public.engine, &id, Some(&token), &origin).await {
         Ok(()) => (StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "no-store")]).into_response(),
@@ -157,11 +148,19 @@ fn bearer(headers: &HeaderMap) -> Result<Option<String>, OAuthError> {
     Ok(Some(token.trim().to_owned()))
 }
 
-/// A client that looks after its registration. A path that names none is answered as a wrong token is.
-fn caller(id: &str, headers: &HeaderMap) -> Result<(ClientId, String), OAuthError> {
+/// A client that looks after its registration, not too often. A path that names none is answered as a wrong token is.
+fn caller(
+    public: &Public,
+    origin: &Origin,
+    id: &str,
+    headers: &HeaderMap,
+) -> Result<(ClientId, String), Box<Response>> {
+    if !public.registration_care_limit.allows(origin) {
+        return Err(Box::new(errors::too_many()));
+    }
     let unknown = || OAuthError::new(ErrorCode::InvalidToken, registration::WRONG_TOKEN);
-    let token = bearer(headers)?.ok_or_else(unknown)?;
-    Ok((ClientId::parse(id).ok_or_else(unknown)?, token))
+    let read = || Ok((ClientId::parse(id).ok_or_else(unknown)?, bearer(headers)?.ok_or_else(unknown)?));
+    read().map_err(|error: OAuthError| Box::new(refused(error.into())))
 }
 
 /// The members of the body, of which none comes twice.

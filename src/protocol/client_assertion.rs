@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use time::Duration;
 
-use crate::domain::{Client, ClientAuthMethod, ClientProfile, SigningAlgorithm, Timestamp};
+use crate::domain::{Client, ClientAuthMethod, ClientProfile, SigningAlgorithm, Timestamp, is_same_media_type};
 
 use super::error::{ErrorCode, OAuthError};
 
@@ -66,7 +66,7 @@ pub fn judge(
         return Err(refused("another method than private_key_jwt is registered for this client"));
     }
     // RFC 8725 §3.11: a logout token, a DPoP proof or a request object of the same key is not an assertion.
-    if typ.is_some_and(|typ| !["jwt", "client-authentication+jwt"].iter().any(|known| is_type(typ, known))) {
+    if typ.is_some_and(|typ| !["jwt", "client-authentication+jwt"].iter().any(|known| is_same_media_type(typ, known))) {
         return Err(refused("typ must be client-authentication+jwt or JWT, or be left out"));
     }
     let protocol = &client.metadata.protocol;
@@ -132,16 +132,6 @@ fn numeric_date(value: &Value) -> Option<Timestamp> {
     let seconds = value.as_f64().filter(|seconds| seconds.abs() < 1e11)?;
     #[expect(clippy::cast_possible_truncation, reason = "it was just seen to be small enough")]
     Timestamp::from_unix_timestamp_nanos((seconds * 1e3) as i128 * 1_000_000).ok()
-}
-
-/// RFC 7515 §4.1.9: media types compare without regard to case, and `application/` may be left out.
-fn is_type(typ: &str, known: &str) -> bool {
-    const PREFIX: &str = "application/";
-    let short = typ
-        .get(..PREFIX.len())
-        .filter(|start| start.eq_ignore_ascii_case(PREFIX))
-        .map_or(typ, |_| &typ[PREFIX.len()..]);
-    short.eq_ignore_ascii_case(known)
 }
 
 #[cfg(test)]

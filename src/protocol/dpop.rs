@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use time::Duration;
 use url::Url;
 
-use crate::domain::{SigningAlgorithm, Timestamp};
+use crate::domain::{SigningAlgorithm, Timestamp, is_same_media_type};
 
 use super::error::{ErrorCode, OAuthError};
 
@@ -100,9 +100,7 @@ pub fn repeated() -> OAuthError {
 /// # Errors
 /// `invalid_dpop_proof`.
 pub fn judge<'a>(proof: Presented<'a>, expected: Expected<'_>, now: Timestamp) -> Result<Judged<'a>, OAuthError> {
-    // Media types compare without case, and `application/` may be written out (RFC 7515 §4.1.9).
-    let is_proof = |typ: &str| typ.eq_ignore_ascii_case(PROOF_TYPE) || typ.eq_ignore_ascii_case("application/dpop+jwt");
-    if !proof.typ.is_some_and(is_proof) {
+    if !proof.typ.is_some_and(|typ| is_same_media_type(typ, PROOF_TYPE)) {
         return Err(invalid("the typ of its header must be dpop+jwt"));
     }
     let text = |name: &str| proof.claims.get(name).and_then(Value::as_str);

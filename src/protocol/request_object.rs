@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::domain::{Client, SigningAlgorithm, Timestamp};
+use crate::domain::{Client, SigningAlgorithm, Timestamp, is_same_media_type};
 
 use super::claims::numeric_date;
 use super::error::{ErrorCode, OAuthError};
@@ -91,10 +91,8 @@ fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     claims.get(name).and_then(Value::as_str)
 }
 
-/// RFC 7515 §4.1.9: without regard to case, and `application/` may be left out.
 fn is_request_type(typ: &str) -> bool {
-    let typ = typ.to_ascii_lowercase();
-    matches!(typ.strip_prefix("application/").unwrap_or(&typ), "oauth-authz-req+jwt" | "jwt")
+    ["oauth-authz-req+jwt", "JWT"].iter().any(|known| is_same_media_type(typ, known))
 }
 
 fn is_audience(aud: Option<&Value>, issuer: &str) -> bool {

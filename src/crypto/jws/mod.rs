@@ -13,7 +13,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{CryptoError, Keyring, SigningKey};
-use crate::domain::{Kid, Timestamp};
+use crate::domain::{Kid, Timestamp, is_same_media_type};
 
 /// No token of ours comes near this; longer ones are refused before anything is decoded.
 const LONGEST_TOKEN: usize = 16 * 1024;
@@ -96,7 +96,7 @@ pub fn verify<T: DeserializeOwned>(
         return Err(TokenRefused::BadSignature);
     }
     // RFC 8725 §3.11: an ID token must not pass for an access token, nor the other way round.
-    if !header.typ.is_some_and(|own| typ.iter().any(|wanted| is_same_type(own, wanted))) {
+    if !header.typ.is_some_and(|own| typ.iter().any(|wanted| is_same_media_type(own, wanted))) {
         return Err(TokenRefused::WrongType);
     }
     if !key.verifies(parts.signed.as_bytes(), parts.signature) {
@@ -155,16 +155,6 @@ impl<'a> Header<'a> {
 
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     IgnoredAny::deserialize(deserializer).map(|_| true)
-}
-
-/// RFC 7515 §4.1.9: media types compare without regard to case, and `application/` may be left out.
-fn is_same_type(a: &str, b: &str) -> bool {
-    const PREFIX: &str = "application/";
-    let short = |text: &'_ str| match text.get(..PREFIX.len()) {
-        Some(start) if start.eq_ignore_ascii_case(PREFIX) => PREFIX.len(),
-        _ => 0,
-    };
-    a[short(a)..].eq_ignore_ascii_case(&b[short(b)..])
 }
 
 /// The claims that every token of ours has (RFC 7519 §4.1); times in whole seconds, as we write them.

@@ -227,6 +227,38 @@ mod tests {
     }
 
     #[test]
+    fn security_46_what_an_operator_demanded_a_client_does_not_take_back() {
+        let mut held = web();
+        held.token_endpoint_auth_method = ClientAuthMethod::PrivateKeyJwt;
+        held.protocol.require_pushed_authorization_requests = true;
+        held.protocol.require_signed_request_object = true;
+        held.protocol.dpop_bound_access_tokens = true;
+        held.protocol.refresh_token_rotation = RefreshTokenRotation::Static;
+        let wanted = ClientMetadata { token_endpoint_auth_method: ClientAuthMethod::PrivateKeyJwt, ..web() };
+        let kept = completed(wanted.clone(), Some(&held)).protocol;
+        assert!(kept.require_pushed_authorization_requests && kept.require_signed_request_object);
+        assert!(kept.dpop_bound_access_tokens && kept.refresh_token_rotation == RefreshTokenRotation::Static);
+        held.protocol.dpop_bound_access_tokens = false;
+        held.protocol.tls_client_certificate_bound_access_tokens = true;
+        let kept = completed(wanted, Some(&held)).protocol;
+        assert!(kept.tls_client_certificate_bound_access_tokens && !kept.dpop_bound_access_tokens);
+        assert_eq!(kept.refresh_token_rotation, RefreshTokenRotation::Static);
+    }
+
+    #[test]
+    fn security_46_a_link_must_have_the_host_of_every_https_redirect_uri() {
+        let mut metadata = completed(web(), None);
+        metadata.client_uri = Some("https://app.example/".into());
+        assert_eq!(judge_dynamic(&metadata, &rules(), None), []);
+        let other = RedirectUri::register("https://evil.example/cb", ApplicationType::Web).unwrap();
+        metadata.redirect_uris.push(other);
+        assert_eq!(judge_dynamic(&metadata, &rules(), None)[0].field, "client_uri");
+        let uri = RedirectUri::register("http://127.0.0.1/cb", ApplicationType::Native).unwrap();
+        metadata.redirect_uris = vec![uri];
+        assert_eq!(judge_dynamic(&metadata, &rules(), None)[0].field, "client_uri", "nothing proves a relation");
+    }
+
+    #[test]
     fn a_logo_that_nobody_can_place_is_not_kept() {
         let uri = RedirectUri::register("http://127.0.0.1/cb", ApplicationType::Native).unwrap();
         let logo_uri = Some("https://app.example/logo.png".to_owned());

@@ -63,6 +63,15 @@ mod tests {
     }
 
     #[test]
+    fn the_device_grant_is_no_way_around_what_is_demanded_of_requests() {
+        let mut metadata = ClientMetadata { grant_types: vec![GrantType::DeviceCode], ..ClientMetadata::default() };
+        metadata.protocol.require_pushed_authorization_requests = true;
+        let mut problems = Problems::default();
+        judge(&metadata, &mut problems);
+        assert_eq!(problems.into_vec()[0].field, "require_pushed_authorization_requests");
+    }
+
+    #[test]
     fn each_contradiction_of_the_front_channel_is_named() {
         use ResponseMode::{FormPostJwt, Query};
         assert!(fields(|_| ()).is_empty());

@@ -179,3 +179,13 @@ async fn security_46_a_client_that_nobody_uses_goes_and_one_in_use_stays() {
     jobs::remove_expired(&app.engine).await.unwrap();
     assert_eq!(used.call(&app, Method::GET, None).await.status, 401, "its refresh tokens lay idle too long");
 }
+
+#[tokio::test]
+async fn a_source_looks_after_registrations_only_so_often() {
+    let (app, client) = registered().await;
+    let app = app.with_http(|options| options.sign_ins_per_source_per_minute = 3);
+    for expected in [200, 200, 200, 429, 429] {
+        assert_eq!(client.call(&app, Method::GET, None).await.status, expected);
+    }
+    assert_eq!(client.call(&app, Method::DELETE, None).await.status, 429, "whatever it wants");
+}

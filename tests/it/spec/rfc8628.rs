@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use keystead::domain::{ClientAuthMethod, ClientMetadata, KeyAlgorithm};
+use keystead::domain::{ClientAuthMethod, ClientMetadata, ClientProfile, KeyAlgorithm};
 use keystead::jobs;
 use time::Duration as Span;
 
@@ -63,6 +63,27 @@ async fn section_3_1_scope_is_bounded_by_the_registration_and_the_client_by_its_
     let poll = [("grant_type", DEVICE_CODE), ("client_id", "other"), ("device_code", "ksd_x")];
     assert_eq!(tv.app.post("/oauth2/token", &poll).await.error(), "unauthorized_client");
     assert_eq!(tv.app.sql_count("device_authorizations").await, 0);
+}
+
+#[tokio::test]
+async fn a_device_of_profile_mcp_names_the_server_that_its_token_is_for() {
+    let tv = Television::start().await;
+    Operator(&tv.app).change_client(&tv.rp.client.id, |m| m.protocol.profile = ClientProfile::Mcp).await;
+    let answer = tv.ask(&[("scope", "openid")]).await;
+    assert_eq!(answer.error(), "invalid_target", "{}", answer.body);
+    assert_eq!(tv.app.sql_count("device_authorizations").await, 0);
+}
+
+#[tokio::test]
+async fn the_page_warns_of_a_device_whose_client_registered_openly() {
+    let mut tv = Television::start().await;
+    const WARNING: &str = "We cannot verify who made this app.";
+    for openly in [false, true] {
+        Operator(&tv.app).change_client(&tv.rp.client.id, |m| m.protocol.registered_openly = openly).await;
+        let codes = tv.codes("openid").await;
+        let page = tv.enter(codes.user()).await;
+        assert_eq!(page.body.contains(WARNING), openly, "{}", page.body);
+    }
 }
 
 #[tokio::test]
