@@ -2,13 +2,14 @@
 //!
 //! Whoever takes proofs calls [`proven_key`] once, and gives [`nonce`] back with every answer to a request that had one.
 
-use crate::crypto::{self, ForeignJwt, ForeignKeys};
-use crate::domain::{Client, KeyThumbprint, SigningAlgorithm, Timestamp};
+use crate::crypto::{self, ForeignJwt, ForeignKeys, PositionKind};
+use crate::domain::{Client, KeyThumbprint, Secret, SigningAlgorithm, Timestamp};
 use crate::protocol::claims::Confirmation;
 use crate::protocol::client_auth::Credentials;
 use crate::protocol::dpop::{self, Expected, Nonce, Presented};
 use crate::protocol::error::OAuthError;
-use crate::protocol::sender;
+use crate::protocol::token::PresentedGrant;
+use crate::protocol::{code, device, refresh, sender};
 use crate::store;
 
 use super::{Engine, FlowError, InternalError};
@@ -79,23 +80,53 @@ fn verify(jwt: &ForeignJwt<'_>) -> Result<KeyThumbprint, OAuthError> {
 /// Phase 3 of the token endpoint: the key or certificate that the tokens of this request are bound to. A request without either costs nothing.
 ///
 /// # Errors
-/// Those of [`proven_key`], `invalid_dpop_proof` where the client always needs a proof, and `invalid_request` where it needs a certificate.
+/// Those of [`proven_key`], `invalid_grant` for a proof beside what was never given, `invalid_dpop_proof` where the client always needs a proof, and `invalid_request` where it needs a certificate.
 pub async fn sender(
     engine: &Engine,
     credentials: &Credentials,
     client: &Client,
+    grant: &PresentedGrant,
 ) -> Result<Option<Confirmation>, FlowError> {
     let shown = credentials.certificate.as_ref().map(crypto::certificate_thumbprint);
     if let Some(bound) = sender::certificate(client, shown, credentials.dpop.is_some())? {
         return Ok(Some(bound));
     }
     let key = match credentials.dpop.as_deref() {
-        // Boxed, so that requests without a proof do not carry this future.
-        Some(proof) => Some(Box::pin(proven_key(engine, proof, Occasion::post("/oauth2/token"))).await?),
+        // Boxed, so that requests without a proof do not carry these futures.
+        Some(proof) => {
+            Box::pin(refuse_guess(engine, client, grant)).await?;
+            Some(Box::pin(proven_key(engine, proof, Occasion::post("/oauth2/token"))).await?)
+        }
         None => None,
     };
     sender::require(client, key)?;
     Ok(key.map(|jkt| Confirmation::Key { jkt }))
+}
+
+/// Refuses what was never given to anybody before its proof is remembered: else whoever knows the id of a public client could fill the
+/// database with proofs. Whether what was given is still good, the grant's own phase says.
+async fn refuse_guess(engine: &Engine, client: &Client, grant: &PresentedGrant) -> Result<(), FlowError> {
+    let now = engine.clock.now();
+    let opens = |kind, text: &Secret| -> Result<bool, InternalError> {
+        Ok(crypto::open(&*engine.snapshots.keyring()?, kind, text.expose(), now).is_some())
+    };
+    match grant {
+        PresentedGrant::AuthorizationCode { code, .. } if !opens(PositionKind::Code, code)? => {
+            Err(code::unknown().into())
+        }
+        PresentedGrant::RefreshToken { refresh_token } if !opens(PositionKind::RefreshToken, refresh_token)? => {
+            Err(refresh::unknown().into())
+        }
+        PresentedGrant::DeviceCode { device_code } => {
+            let sha256 = crypto::sha256(device_code.expose().as_bytes());
+            if store::device_authorizations::exists(engine.store.pool(), &sha256, &client.id).await? {
+                return Ok(());
+            }
+            Err(device::unknown().into())
+        }
+        // The clients of the others have a secret or a key, and have shown that.
+        _ => Ok(()),
+    }
 }
 
 fn window(now: Timestamp) -> i64 {

@@ -3,15 +3,17 @@
 //! What has to be told lies in the database, in the transaction that ended the session; whatever replica comes to it tells it, at least
 //! once, again and again for a day.
 
+use std::collections::HashMap;
 use std::time::Duration as Wait;
 
-use futures_util::future::join_all;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use serde_json::json;
 use time::Duration;
 
 use super::issue::sign;
 use super::{Engine, InternalError};
-use crate::domain::{Client, SessionId};
+use crate::domain::{Client, ClientId, SessionId};
 use crate::protocol::claims::numeric_date;
 use crate::store::logout_notices::LogoutNotice;
 use crate::store::{self, Tx};
@@ -23,14 +25,16 @@ const LOGOUT_TOKEN_TYPE: &str = "logout+jwt";
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 /// How long a logout token is good; it is made anew for each try.
 const LIFETIME: Duration = Duration::minutes(2);
-/// Told at once; the guarded client has a limit of its own.
-const TOGETHER: i64 = 16;
-/// Longer than the guarded client takes for all of them.
+/// Told at once by a replica.
+const TOGETHER: usize = 64;
+/// Told at once to one client, so that one that is slow or away leaves room for the others.
+const TOGETHER_TO_ONE: usize = 8;
+/// Longer than the guarded client takes for one.
 const LEASE: Duration = Duration::seconds(30);
+/// A transaction is usually committed by then; otherwise the next turn finds what it noted.
+const COMMITTING: Wait = Wait::from_millis(20);
 /// After this a client is not told any more.
 const LONGEST: Duration = Duration::days(1);
-/// Without a sign that there is something to tell, it is looked for this often.
-const USUAL_WAIT: Wait = Wait::from_secs(5);
 
 impl Engine {
     /// Notes in the transaction that ends these sessions who has to be told.
@@ -45,17 +49,52 @@ impl Engine {
         Ok(())
     }
 
-    /// Tells what is due, and says how long to wait for more.
+    /// Tells what is due until all of it was tried, also what becomes due meanwhile.
     ///
     /// # Errors
-    /// The database.
-    pub async fn tell_logouts(&self) -> Result<Wait, InternalError> {
-        let pool = self.store.pool();
-        let due = store::logout_notices::take(pool, TOGETHER, LEASE, self.clock.now()).await?;
-        let outcomes = join_all(due.iter().map(|notice| self.tell(notice))).await;
-        let all_taken = i64::try_from(due.len()).unwrap_or(i64::MAX) < TOGETHER;
-        outcomes.into_iter().collect::<Result<(), InternalError>>()?;
-        Ok(if all_taken { USUAL_WAIT } else { Wait::ZERO })
+    /// The database. What was taken and not told is told after its lease, by whatever replica.
+    pub async fn tell_logouts(&self) -> Result<(), InternalError> {
+        let mut under_way = UnderWay::default();
+        let mut telling = FuturesUnordered::new();
+        loop {
+            let free = TOGETHER_TO_ONE.min(TOGETHER - telling.len());
+            let due = self.due_notices(free, &under_way.busy()).await?;
+            let all_taken = due.len() < free;
+            for notice in due {
+                under_way.begin(&notice.client_id);
+                telling.push(async move { (in_time(self.tell(&notice)).await, notice.client_id) });
+            }
+            if !all_taken && telling.len() < TOGETHER {
+                continue;
+            }
+            let told = tokio::select! {
+                told = telling.next() => told,
+                // New ones are not kept waiting for one that is slow.
+                () = self.hear_of_logout(), if !telling.is_empty() => continue,
+            };
+            match told {
+                Some((outcome, client)) => {
+                    under_way.end(&client);
+                    outcome?;
+                }
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn due_notices(&self, most: usize, busy: &[String]) -> Result<Vec<LogoutNotice>, InternalError> {
+        if most == 0 {
+            return Ok(Vec::new());
+        }
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let taken = store::logout_notices::take(self.store.pool(), most, busy, LEASE, self.clock.now());
+        in_time(async { Ok(taken.await?) }).await
+    }
+
+    /// Ends when this replica noted something to tell, a little later than the sign, so that the transaction that gave it is committed.
+    pub async fn hear_of_logout(&self) {
+        self.logout_noted.notified().await;
+        tokio::time::sleep(COMMITTING).await;
     }
 
     async fn tell(&self, notice: &LogoutNotice) -> Result<(), InternalError> {
@@ -103,6 +142,36 @@ impl Engine {
             "events": { EVENT: {} },
         });
         sign(self, algorithm, LOGOUT_TOKEN_TYPE, &claims)
+    }
+}
+
+/// The outcome, unless the database has vanished without a word and none will come. After the lease the notice is another's anyway.
+async fn in_time<T>(work: impl Future<Output = Result<T, InternalError>>) -> Result<T, InternalError> {
+    tokio::time::timeout(LEASE.unsigned_abs(), work).await.unwrap_or(Err(InternalError::Stale))
+}
+
+/// How many notices are on their way to each client.
+#[derive(Default)]
+struct UnderWay(HashMap<ClientId, usize>);
+
+impl UnderWay {
+    fn begin(&mut self, client: &ClientId) {
+        *self.0.entry(client.clone()).or_default() += 1;
+    }
+
+    fn end(&mut self, client: &ClientId) {
+        if let Some(count) = self.0.get_mut(client) {
+            *count -= 1;
+            if *count == 0 {
+                self.0.remove(client);
+            }
+        }
+    }
+
+    /// Those that have to answer first.
+    fn busy(&self) -> Vec<String> {
+        let busy = self.0.iter().filter(|(_, count)| **count >= TOGETHER_TO_ONE);
+        busy.map(|(client, _)| client.as_str().to_owned()).collect()
     }
 }
 

@@ -44,7 +44,7 @@ pub async fn exchange(
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, sentence).into());
     }
     // 3. Sender constraint: whatever the grant, what is given is bound to the key or certificate that was proven.
-    let bound = dpop::sender(engine, credentials, client.client()).await?;
+    let bound = dpop::sender(engine, credentials, client.client(), &request.grant).await?;
     // 4. The grant itself.
     let exchange = Exchange { engine, client: &client, bound, request: &request, origin, now };
     let (grant, target) = match &request.grant {
@@ -167,10 +167,10 @@ impl Exchange<'_> {
         redirect_uri: Option<&str>,
         verifier: Option<&Secret>,
     ) -> Result<Granted, FlowError> {
-        let unknown = || OAuthError::invalid_grant("unknown", "The authorization code is not valid.");
         let keyring = self.engine.snapshots.keyring()?;
-        let (position, _) = crypto::open(&keyring, PositionKind::Code, code.expose(), self.now).ok_or_else(unknown)?;
-        let grant = self.engine.store.grant(position.grant, self.now).await?.ok_or_else(unknown)?;
+        let (position, _) =
+            crypto::open(&keyring, PositionKind::Code, code.expose(), self.now).ok_or_else(code::unknown)?;
+        let grant = self.engine.store.grant(position.grant, self.now).await?.ok_or_else(code::unknown)?;
         let well_formed = verifier.filter(|verifier| pkce::is_verifier(verifier.expose()));
         let hashed = well_formed.map(|verifier| crypto::s256_challenge(verifier.expose()));
         let presented = code::Presented {

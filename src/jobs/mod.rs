@@ -21,11 +21,8 @@ const CLEAN_INTERVAL: Duration = Duration::from_mins(1);
 /// Measurements are sorted this often.
 const METRICS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Word of a logout is looked for again after this where the database was away.
-const LOGOUT_RETRY: Duration = Duration::from_secs(5);
-/// A transaction is usually committed by then; otherwise the next turn finds what it noted.
-const COMMITTING: Duration = Duration::from_millis(20);
-
+/// Without a sign that there is something to tell, and after trouble, word of a logout is looked for this often.
+const LOGOUT_INTERVAL: Duration = Duration::from_secs(5);
 /// A job that takes longer is given up until its next turn.
 const LONGEST_WORK: Duration = Duration::from_mins(1);
 
@@ -59,17 +56,12 @@ async fn rotate_keys(engine: SharedEngine) {
 
 async fn tell_logouts(engine: SharedEngine) {
     loop {
-        let wait = in_time(engine.tell_logouts()).await.unwrap_or_else(|error| {
+        let told = engine.tell_logouts().await;
+        if let Err(error) = &told {
             tracing::warn!(%error, "word of a logout could not be looked for; will try again");
-            LOGOUT_RETRY
-        });
-        // A little later than the sign, so that the transaction that gave it is committed.
-        let noted = async {
-            engine.logout_noted.notified().await;
-            tokio::time::sleep(COMMITTING).await;
-        };
+        }
         // Whatever ends first: nobody has to be waited for.
-        let _ = tokio::time::timeout(wait, noted).await;
+        let _ = tokio::time::timeout(LOGOUT_INTERVAL, engine.hear_of_logout()).await;
     }
 }
 

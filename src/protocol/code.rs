@@ -30,6 +30,12 @@ pub enum Verdict {
     Refuse(OAuthError),
 }
 
+/// The refusal of a code that this client was not given.
+#[must_use]
+pub fn unknown() -> OAuthError {
+    OAuthError::invalid_grant("unknown", "The authorization code is not valid.")
+}
+
 /// Judges a code whose MAC was found right.
 #[must_use]
 pub fn judge(grant: &Grant, presented: Presented<'_>, now: Timestamp) -> Verdict {
@@ -37,7 +43,7 @@ pub fn judge(grant: &Grant, presented: Presented<'_>, now: Timestamp) -> Verdict
     let details = &grant.details;
     // §4.1.3: a code is only good for the client that it was given to. Another client learns nothing, not even that the code was used.
     if details.client_id != *presented.presenter.client_id {
-        return refuse("unknown", "The authorization code is not valid.");
+        return Verdict::Refuse(unknown());
     }
     if grant.generation > 0 {
         return Verdict::Reused;

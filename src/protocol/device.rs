@@ -64,7 +64,7 @@ pub fn read_user_code(typed: &str) -> Option<String> {
 /// # Errors
 /// §3.5: `invalid_grant`, `expired_token`, `access_denied`, `slow_down`, `authorization_pending`.
 pub fn judge_poll(poll: Option<DevicePoll>, now: Timestamp) -> Result<GrantId, OAuthError> {
-    let poll = poll.ok_or_else(|| OAuthError::invalid_grant("unknown", "The device code is not valid."))?;
+    let poll = poll.ok_or_else(unknown)?;
     if poll.expires_at <= now {
         let sentence = "The device code has expired; ask for a new one and show its user code.";
         return Err(OAuthError::new(ErrorCode::ExpiredToken, sentence));
@@ -85,6 +85,12 @@ pub fn judge_poll(poll: Option<DevicePoll>, now: Timestamp) -> Result<GrantId, O
     }
 }
 
+/// The refusal of a device code that this client was not given.
+#[must_use]
+pub fn unknown() -> OAuthError {
+    OAuthError::invalid_grant("unknown", "The device code is not valid.")
+}
+
 /// Whether the grant that a person gave to a device still holds when the device comes for it.
 ///
 /// # Errors
@@ -92,7 +98,7 @@ pub fn judge_poll(poll: Option<DevicePoll>, now: Timestamp) -> Result<GrantId, O
 pub fn judge_grant(grant: &Grant, client_id: &ClientId, now: Timestamp) -> Result<(), OAuthError> {
     let refuse = |reason, sentence: &str| Err(OAuthError::invalid_grant(reason, sentence));
     if grant.details.client_id != *client_id {
-        return refuse("unknown", "The device code is not valid.");
+        return Err(unknown());
     }
     if grant.generation > 0 {
         return Err(used());

@@ -107,6 +107,23 @@ pub async fn decide(
     Ok(done.execute(db).await?.rows_affected() == 1)
 }
 
+/// Whether this client was ever given this device code.
+///
+/// # Errors
+/// The database.
+pub async fn exists(
+    db: impl PgExecutor<'_>,
+    device_code_sha256: &[u8; 32],
+    client_id: &ClientId,
+) -> Result<bool, StoreError> {
+    let found = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM device_authorizations WHERE device_code_sha256 = $1 AND client_id = $2) AS "exists!""#,
+        &device_code_sha256[..],
+        client_id.as_str(),
+    );
+    Ok(found.fetch_one(db).await?)
+}
+
 /// Notes that a device asks, whether it asks too soon (one second of jitter on the way is forgiven), and if so makes its interval five
 /// seconds longer (§3.5). `None`: this client has no such code; another client's poll changes nothing.
 ///

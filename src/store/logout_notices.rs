@@ -65,24 +65,27 @@ pub async fn clients_of(
     ids.into_iter().map(client_id).collect()
 }
 
-/// Takes at most `limit` notices that are due; until `lease` has passed no other replica takes them.
+/// Takes at most `limit` notices that are due, but for clients that are busy; until `lease` has passed no other replica takes them.
 ///
 /// # Errors
 /// The database, or a row that this version cannot read.
 pub async fn take(
     db: impl PgExecutor<'_>,
     limit: i64,
+    busy: &[String],
     lease: Duration,
     now: Timestamp,
 ) -> Result<Vec<LogoutNotice>, StoreError> {
     let rows = sqlx::query!(
         "UPDATE logout_notices SET due_at = $3, attempts = attempts + 1
          WHERE (session_id, client_id) IN
-             (SELECT session_id, client_id FROM logout_notices WHERE due_at <= $1 ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+             (SELECT session_id, client_id FROM logout_notices WHERE due_at <= $1 AND client_id <> ALL ($4)
+              ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED)
          RETURNING session_id, client_id, user_id, created_at, attempts",
         now,
         limit,
-        now + lease
+        now + lease,
+        busy
     )
     .fetch_all(db)
     .await?;

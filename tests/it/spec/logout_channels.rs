@@ -100,6 +100,32 @@ async fn a_client_that_is_never_there_is_given_up_after_a_day() {
 }
 
 #[tokio::test]
+async fn a_client_that_is_slow_keeps_no_other_waiting() {
+    let (slow, quick) = (Publisher::of("").await, Publisher::of("").await);
+    let mut scene = told_at(&slow).await;
+    slow.take(std::time::Duration::from_secs(3));
+    let protocol =
+        ClientProtocol { backchannel_logout_uri: Some(quick.url("/backchannel")), ..ClientProtocol::default() };
+    let metadata = ClientMetadata { protocol, ..web_metadata() };
+    let other = RelyingParty::web(scene.app.client("quick", metadata).await);
+    let tokens = scene.tokens().await;
+    sign_out(&mut scene, &tokens).await;
+    let engine = scene.app.engine.clone();
+    let telling = tokio::spawn(async move { engine.tell_logouts().await });
+    let mut browser = Browser::default();
+    let tokens = other.tokens(&scene.app, &mut browser, crate::support::EMAIL).await;
+    scene.browser = browser;
+    sign_out(&mut scene, &tokens).await;
+    while quick.received().is_empty() {
+        assert!(!telling.is_finished(), "only after the slow one");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert!(slow.received().is_empty(), "which has not answered yet");
+    telling.await.unwrap().unwrap();
+    assert_eq!((slow.received().len(), quick.received().len()), (1, 1));
+}
+
+#[tokio::test]
 async fn two_replicas_tell_a_client_once() {
     let publisher = Publisher::of("").await;
     let mut scene = told_at(&publisher).await;

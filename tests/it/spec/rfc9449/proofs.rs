@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::http::{Method, Request};
+use keystead::domain::{ClientAuthMethod, ClientMetadata, GrantType};
 use serde_json::{Value, json};
 use time::Duration;
 
@@ -50,6 +51,27 @@ fn flawed(app: &TestApp, key: &ProofKey) -> Vec<(&'static str, String)> {
         ("another address", key.0.sign(&key.header(), &ProofKey::claims(app, "POST", "/oauth2/introspect"))),
         ("another method", key.0.sign(&key.header(), &ProofKey::claims(app, "GET", "/oauth2/token"))),
     ]
+}
+
+#[tokio::test]
+async fn section_11_1_a_guess_is_refused_before_its_proof_is_remembered() {
+    let mut scene = Scene::with(|mut metadata| {
+        metadata.grant_types.push(GrantType::DeviceCode);
+        ClientMetadata { token_endpoint_auth_method: ClientAuthMethod::None, ..metadata }
+    })
+    .await;
+    scene.rp.public = true;
+    let proof = ProofKey::generate().proof(&scene.app);
+    for (grant, name) in [
+        ("authorization_code", "code"),
+        ("refresh_token", "refresh_token"),
+        ("urn:ietf:params:oauth:grant-type:device_code", "device_code"),
+    ] {
+        let answer = scene.rp.token_with(&scene.app, &[&proof], &[("grant_type", grant), (name, "a-guess")]).await;
+        assert_eq!((answer.error().as_str(), answer.reason().as_str()), ("invalid_grant", "unknown"), "{grant}");
+    }
+    let code = scene.code().await;
+    Tokens::of(&scene.rp.redeem_with(&scene.app, &[&proof], &code).await);
 }
 
 #[tokio::test]
