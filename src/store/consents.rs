@@ -30,3 +30,13 @@ pub async fn remember(
     .await?;
     Ok(())
 }
+
+/// Forgets what a person allowed a client. Whether there was something.
+///
+/// # Errors
+/// The database.
+pub async fn forget(db: impl PgExecutor<'_>, user_id: UserId, client_id: &ClientId) -> Result<bool, StoreError> {
+    let done =
+        sqlx::query!("DELETE FROM consents WHERE user_id = $1 AND client_id = $2", user_id.0, client_id.as_str());
+    Ok(done.execute(db).await?.rows_affected() == 1)
+}

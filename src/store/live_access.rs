@@ -213,6 +213,29 @@ pub async fn end_grants(
     Ok(done.rows_affected())
 }
 
+/// Ends all grants that a person gave to one client and counts them.
+///
+/// # Errors
+/// The database.
+pub async fn end_grants_to(
+    db: impl PgExecutor<'_>,
+    user: UserId,
+    client: &ClientId,
+    reason: GrantEnd,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let done = sqlx::query!(
+        "UPDATE grants SET ended_at = $3, end_reason = $4 WHERE user_id = $1 AND client_id = $2 AND ended_at IS NULL",
+        user.0,
+        client.as_str(),
+        now,
+        reason.as_str()
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 impl From<SessionRow> for LiveSession {
     fn from(row: SessionRow) -> Self {
         Self {

@@ -6,6 +6,7 @@ mod budget;
 mod commands;
 mod connections;
 mod jobs;
+mod matrix;
 mod outage;
 mod races;
 mod replicas;

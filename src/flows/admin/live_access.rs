@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{AdminError, Caller, Page, PageRequest};
-use crate::domain::{GrantEnd, GrantId, SessionId, UserId};
+use crate::domain::{ClientId, GrantEnd, GrantId, SessionId, UserId};
 use crate::flows::Engine;
 use crate::store::{self, live_access::LiveQuery};
 
@@ -60,6 +60,30 @@ pub async fn end_grant(engine: &Engine, id: GrantId, caller: &Caller) -> Result<
     let ended = store::live_access::end_grant(tx.conn(), id, GrantEnd::EndedByAdmin, engine.clock.now()).await?;
     let user = ended.ok_or(AdminError::NotFound)?;
     engine.record(&mut tx, "grant.ended", &id, json!({ "user_id": user }), caller).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Takes back what a person allowed a client: it is forgotten, so that the client has to ask again, and every grant given to the client ends,
+/// also those for offline use.
+///
+/// # Errors
+/// The person allowed this client nothing, or there is no such person or client.
+pub async fn revoke_consent(
+    engine: &Engine,
+    user: UserId,
+    client: &ClientId,
+    caller: &Caller,
+) -> Result<(), AdminError> {
+    let mut tx = engine.store.begin("revoke consent").await?;
+    let forgotten = store::consents::forget(tx.conn(), user, client).await?;
+    let (reason, now) = (GrantEnd::ConsentRevoked, engine.clock.now());
+    let ended = store::live_access::end_grants_to(tx.conn(), user, client, reason, now).await?;
+    if !forgotten && ended == 0 {
+        return Err(AdminError::NotFound);
+    }
+    let details = json!({ "client_id": client.as_str(), "grants_ended": ended });
+    engine.record(&mut tx, "consent.revoked", &user, details, caller).await?;
     tx.commit().await?;
     Ok(())
 }

@@ -6,9 +6,9 @@ use axum::{Extension, Json};
 
 use super::documents::{AuditEventView, GrantView, SessionView};
 use super::lists::{List, ListParameters, ListQuery};
-use super::paths::Id;
+use super::paths::{Id, UserAnd};
 use super::problem::{Problem, Refusals};
-use crate::domain::{GrantId, SessionId, UserId};
+use crate::domain::{ClientId, GrantId, SessionId, UserId};
 use crate::flows::SharedEngine;
 use crate::flows::admin::audit::{self, AuditFilter};
 use crate::flows::admin::{Caller, live_access};
@@ -61,6 +61,19 @@ pub(super) async fn end_grant(
     Id(id): Id<GrantId>,
 ) -> Result<StatusCode, Problem> {
     live_access::end_grant(&engine, id, &caller).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes back what a person allowed a client: its grants of this person end, and it has to ask again.
+#[utoipa::path(delete, path = "/users/{user_id}/consents/{client_id}", tag = "activity", operation_id = "revoke_consent",
+    params(("user_id" = uuid::Uuid, Path), ("client_id" = String, Path, description = "The client's id, percent-encoded")),
+    responses((status = 204, description = "Done"), Refusals))]
+pub(super) async fn revoke_consent(
+    State(engine): State<SharedEngine>,
+    Extension(caller): Extension<Caller>,
+    UserAnd(user, client): UserAnd<ClientId>,
+) -> Result<StatusCode, Problem> {
+    live_access::revoke_consent(&engine, user, &client, &caller).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

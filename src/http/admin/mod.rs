@@ -109,6 +109,7 @@ fn paths() -> OpenApiRouter<SharedEngine> {
         .routes(routes!(users::sign_out))
         .routes(routes!(activity::sessions))
         .routes(routes!(activity::grants))
+        .routes(routes!(activity::revoke_consent))
         .routes(routes!(resource_servers::list, resource_servers::create))
         .routes(routes!(resource_servers::show, resource_servers::update, resource_servers::delete))
         .routes(routes!(activity::end_session))
@@ -165,6 +166,7 @@ mod tests {
             ("users/{user_id}/sign-out", "post"),
             ("users/{user_id}/sessions", "get"),
             ("users/{user_id}/grants", "get"),
+            ("users/{user_id}/consents/{client_id}", "delete"),
             ("resource-servers", "get post"),
             ("resource-servers/{id}", "get patch delete"),
             ("sessions/{id}", "delete"),

@@ -5,7 +5,7 @@ use axum::http::request::Parts;
 use uuid::Uuid;
 
 use super::problem::Problem;
-use crate::domain::{ClientId, Kid};
+use crate::domain::{ClientId, Kid, UserId};
 use crate::flows::admin::AdminError;
 
 /// An id that is the only parameter of the path.
@@ -13,6 +13,9 @@ pub(super) struct Id<T>(pub T);
 
 /// A client's id and, behind it, the id of something that belongs to the client.
 pub(super) struct ClientAnd<T>(pub ClientId, pub T);
+
+/// A person's id and, behind it, the id of something that has to do with the person.
+pub(super) struct UserAnd<T>(pub UserId, pub T);
 
 /// What can be named by a text.
 pub(super) trait TextId: Sized {
@@ -62,11 +65,24 @@ impl<S: Send + Sync, T: TextId> FromRequestParts<S> for ClientAnd<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Path((client, other)) =
-            Path::<(String, String)>::from_request_parts(parts, state).await.map_err(|_| unknown())?;
-        let client = ClientId::parse(&client).ok_or_else(unknown)?;
-        T::read(&other).map(|other| Self(client, other)).ok_or_else(unknown)
+        let (client, other) = two(parts, state).await?;
+        Ok(Self(client, other))
     }
+}
+
+impl<S: Send + Sync, T: TextId> FromRequestParts<S> for UserAnd<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let (user, other) = two(parts, state).await?;
+        Ok(Self(user, other))
+    }
+}
+
+async fn two<A: TextId, B: TextId>(parts: &mut Parts, state: &(impl Send + Sync)) -> Result<(A, B), Problem> {
+    let Path((first, second)) =
+        Path::<(String, String)>::from_request_parts(parts, state).await.map_err(|_| unknown())?;
+    A::read(&first).zip(B::read(&second)).ok_or_else(unknown)
 }
 
 fn unknown() -> Problem {

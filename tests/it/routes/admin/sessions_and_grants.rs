@@ -1,9 +1,9 @@
-//! `/users/{user_id}/sessions`, `/users/{user_id}/grants`, `/sessions/{id}`, `/grants/{id}`: seen and ended one by one.
+//! `/users/{user_id}/sessions`, `.../grants`, `.../consents/{client_id}`, `/sessions/{id}`, `/grants/{id}`: seen and ended one by one.
 
 use axum::http::header;
 use serde_json::{Value, json};
 
-use crate::support::{AdminApi, Browser, PASSWORD, RelyingParty, TestApp, Tokens, form};
+use crate::support::{AdminApi, Browser, PASSWORD, RelyingParty, TestApp, Tokens, form, web_metadata};
 
 const PAT: &str = "pat@example.com";
 
@@ -180,4 +180,26 @@ async fn section_8_what_is_unknown_cannot_be_ended() {
         assert_eq!(read.header("allow"), "DELETE");
     }
     assert!(rp.is_active(&app, tokens.access()).await);
+}
+
+#[tokio::test]
+async fn security_37_a_consent_that_is_taken_back_ends_the_clients_grants_and_is_asked_for_again() {
+    let app = TestApp::start().await;
+    let admin = AdminApi::open(&app).await;
+    let (user, rp) = scene(&app, "openid offline_access").await;
+    let other = RelyingParty { scope: "openid".into(), ..RelyingParty::web(app.client("shop", web_metadata()).await) };
+    let mut browser = Browser::default();
+    let (ours, others) = (rp.tokens(&app, &mut browser, PAT).await, other.tokens(&app, &mut browser, PAT).await);
+    let consent = format!("{user}/consents/web");
+    admin.remove(&consent).await;
+    assert_eq!(rp.refresh(&app, ours.refresh()).await.reason(), "consent_revoked");
+    assert!(!rp.is_active(&app, ours.access()).await && other.is_active(&app, others.access()).await);
+    let silent = browser.get(&app, &rp.authorization_path(&[("prompt", "none")])).await;
+    assert!(silent.location().contains("error=consent_required"), "{}", silent.location());
+    assert!(is_signed_in(&app, &other, &mut browser).await);
+    let event = admin.event(user.trim_start_matches("/users/"), "consent.revoked").await;
+    assert_eq!(event["details"], json!({ "client_id": "web", "grants_ended": 1 }));
+    for unknown in [consent, format!("{user}/consents/nobody"), format!("/users/{}/consents/web", uuid::Uuid::nil())] {
+        admin.delete(&unknown).await.problem(404, "not-found");
+    }
 }
