@@ -7,6 +7,7 @@ use crate::domain::{CertificateChain, ClientId};
 use crate::protocol::claims::{Confirmation, ID_TOKEN_TYPE, TokenType, user_info};
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::{dpop as proofs, sender};
+use crate::store::PersonBehind;
 
 use super::dpop::{Occasion, proven_key};
 use super::introspect::{person_behind, verified};
@@ -52,15 +53,17 @@ pub async fn userinfo(engine: &Engine, presented: &PresentedToken) -> Result<Use
     if presented.token_type == TokenType::Dpop {
         Box::pin(check_proof(engine, &token, presented)).await?;
     }
-    let user = person_behind(engine, &token).await?.ok_or_else(invalid)?;
+    let PersonBehind { user, asked } = person_behind(engine, &token).await?.ok_or_else(invalid)?;
     if !token.scope.contains("openid") {
         return Err(
             OAuthError::new(ErrorCode::InsufficientScope, "Userinfo needs an access token with scope openid.").into()
         );
     }
-    let claims = user_info(&user, &token.scope);
     let client = ClientId::parse(&token.client_id).map(|id| engine.snapshots.client(&id)).transpose()?.flatten();
-    let algorithm = client.and_then(|client| client.metadata.protocol.userinfo_signed_response_alg);
+    let client = client.ok_or_else(invalid)?;
+    // Registration is the limit of what is asked by name, too.
+    let claims = user_info(&user, &token.scope, &asked.released_by(&client.metadata.scope));
+    let algorithm = client.metadata.protocol.userinfo_signed_response_alg;
     let Some(algorithm) = algorithm else { return Ok(UserInfo::Plain(claims)) };
     // §5.3.2: a signed answer says by whom and for whom.
     let said = json!({ "iss": engine.policy.issuer, "aud": token.client_id });
