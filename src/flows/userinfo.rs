@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use crate::crypto;
 use crate::domain::{CertificateChain, ClientId};
-use crate::protocol::claims::{Confirmation, ID_TOKEN_TYPE, TokenType, user_info};
+use crate::protocol::authentication::judge_age;
+use crate::protocol::claims::{Confirmation, ID_TOKEN_TYPE, TokenType, numeric_date, user_info};
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::{dpop as proofs, sender};
 use crate::store::PersonBehind;
@@ -39,7 +40,7 @@ pub enum UserInfo {
 /// What the bearer of an access token may know about its person.
 ///
 /// # Errors
-/// `invalid_token`, `insufficient_scope`, `invalid_dpop_proof`, `use_dpop_nonce`.
+/// `invalid_token`, `insufficient_scope`, `insufficient_user_authentication`, `invalid_dpop_proof`, `use_dpop_nonce`.
 pub async fn userinfo(engine: &Engine, presented: &PresentedToken) -> Result<UserInfo, FlowError> {
     let invalid =
         || OAuthError::new(ErrorCode::InvalidToken, "The access token is not valid here, has expired or was revoked.");
@@ -61,6 +62,8 @@ pub async fn userinfo(engine: &Engine, presented: &PresentedToken) -> Result<Use
     }
     let client = ClientId::parse(&token.client_id).map(|id| engine.snapshots.client(&id)).transpose()?.flatten();
     let client = client.ok_or_else(invalid)?;
+    let (most, now) = (client.metadata.protocol.userinfo_max_authentication_age, numeric_date(engine.clock.now()));
+    judge_age(token.auth_time, most, now)?;
     // Registration is the limit of what is asked by name, too.
     let claims = user_info(&user, &token.scope, &asked.released_by(&client.metadata.scope));
     let algorithm = client.metadata.protocol.userinfo_signed_response_alg;

@@ -120,6 +120,20 @@ pub(super) fn unmet(sentence: &str) -> OAuthError {
     OAuthError::new(ErrorCode::UnmetAuthenticationRequirements, sentence)
 }
 
+/// Whether the sign-in behind an access token is young enough for what is asked of it (RFC 9470 §3). `auth_time` and `now` are seconds since
+/// the epoch; with no limit, and where no person is behind it, any age will do.
+///
+/// # Errors
+/// `insufficient_user_authentication`, which tells the client with which `max_age` to ask again.
+pub fn judge_age(auth_time: Option<i64>, most: Option<i32>, now: i64) -> Result<(), OAuthError> {
+    let (Some(auth_time), Some(max_age)) = (auth_time, most) else { return Ok(()) };
+    if now.saturating_sub(auth_time) <= i64::from(max_age) {
+        return Ok(());
+    }
+    let sentence = "The person signed in too long ago; repeat the authorization request with this max_age.";
+    Err(OAuthError::new(ErrorCode::InsufficientUserAuthentication { max_age }, sentence))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +152,22 @@ mod tests {
         ] {
             let asked = requested_acr(text, None).unwrap();
             assert_eq!((asked.values, asked.essential), (kept.iter().map(|&v| v.to_owned()).collect(), false));
+        }
+    }
+
+    #[test]
+    fn rfc_9470_section_3_an_older_sign_in_is_told_which_age_would_do() {
+        for (auth_time, most, holds) in [
+            (Some(940), Some(60), true),
+            (Some(939), Some(60), false),
+            (Some(1001), Some(60), true),
+            (Some(i64::MIN), Some(60), false),
+            (Some(0), None, true),
+            (None, Some(60), true),
+        ] {
+            let judged = judge_age(auth_time, most, 1000).map_err(|refusal| refusal.code);
+            let expected = ErrorCode::InsufficientUserAuthentication { max_age: 60 };
+            assert_eq!(judged, if holds { Ok(()) } else { Err(expected) }, "{auth_time:?}");
         }
     }
 
