@@ -54,6 +54,9 @@ pub struct ClientProtocol {
     /// The algorithm of its userinfo answers (OpenID Connect Registration §2); plain JSON where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub userinfo_signed_response_alg: Option<SigningAlgorithm>,
+    /// Not of a specification: seconds that the sign-in behind its access tokens may be old at userinfo (RFC 9470 §3); any age where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub userinfo_max_authentication_age: Option<i32>,
     /// The algorithm of the introspection answers that it asks for as JWT (RFC 9701 §6); RS256 where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub introspection_signed_response_alg: Option<SigningAlgorithm>,

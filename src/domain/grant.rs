@@ -1,7 +1,8 @@
 //! A grant: one authorization that a person gave to a client, and with it one family of tokens.
 
 use super::{
-    Authentication, ClientId, GrantId, KeyThumbprint, Kid, RedirectUri, RequestId, Scope, SessionId, Timestamp, UserId,
+    Authentication, ClientId, GrantId, KeyThumbprint, Kid, RedirectUri, RequestId, RequestedClaims, Scope, SessionId,
+    Timestamp, User, UserId,
 };
 
 /// What a code or a refresh token says: a place in the life of a grant. Generation 0 is the authorization code.
@@ -57,6 +58,8 @@ pub struct GrantDetails {
     pub scope: Scope,
     /// Resource indicators of the request (RFC 8707), empty when none was sent.
     pub resources: Vec<String>,
+    /// Claims that were allowed by name (OpenID Connect Core §5.5).
+    pub requested_claims: RequestedClaims,
     /// How the person had signed in.
     pub authentication: Authentication,
     /// To be repeated in ID tokens.
@@ -91,6 +94,8 @@ pub struct Grant {
     pub idle_expires_at: Timestamp,
     /// Ended early, and why.
     pub ended: Option<(Timestamp, GrantEnd)>,
+    /// The person, where claims of ID tokens were asked for by name.
+    pub person: Option<Box<User>>,
     /// Whether the person's account is locked.
     pub user_locked: bool,
     /// Whether the browser session is over by log-out or age.

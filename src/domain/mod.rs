@@ -4,6 +4,7 @@
 
 mod audit;
 mod certificate;
+mod claims;
 mod client;
 mod client_protocol;
 mod clock;
@@ -24,6 +25,7 @@ mod user;
 
 pub use audit::{Actor, AuditEvent, Origin};
 pub use certificate::{Certificate, CertificateChain, DistinguishedName};
+pub use claims::{ClaimNames, Consent, RequestedClaims, scope_of_claim};
 pub use client::{
     ApplicationType, Client, ClientAuthMethod, ClientMetadata, ClientSecret, GrantType, MetadataProblem, RefreshPolicy,
 };

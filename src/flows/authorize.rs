@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::crypto::{self, PositionKind};
-use crate::domain::{Client, ClientId, GrantDetails, GrantId, Position, ResponseMode, Scope, Session};
+use crate::domain::{Client, ClientId, Consent, GrantDetails, GrantId, Position, ResponseMode, Session};
 use crate::protocol::authorize::{self, AuthorizationRequest, Form, Refusal};
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::interaction::{self, Facts, Step};
@@ -192,14 +192,14 @@ async fn advance(
 ) -> Result<Next, Stop> {
     let (session, remembered) = match engine.session(browser, Some(&client.id)).await? {
         Some((session, remembered)) => (Some(session), remembered),
-        None => (None, Scope::default()),
+        None => (None, Consent::default()),
     };
     let facts = Facts { session: session.as_ref(), remembered: &remembered, allowed_now, now: engine.clock.now() };
     let step = interaction::next_step(&request, &client, facts);
     match (step, session) {
         (Step::Issue, Some(session)) => {
-            let new_scope = (allowed_now && !request.scope.is_within(&remembered)).then_some(&request.scope);
-            Ok(Next::Application(issue(engine, &request, &client, &session, new_scope).await?))
+            let allowed = Some(request.consent()).filter(|asked| allowed_now && !asked.is_within(&remembered));
+            Ok(Next::Application(issue(engine, &request, &client, &session, allowed.as_ref()).await?))
         }
         (Step::Consent, session) => {
             Ok(Next::Consent(Box::new(Pending { sealed: seal(engine, &request)?, request, client, session })))
@@ -217,18 +217,18 @@ async fn issue(
     request: &AuthorizationRequest,
     client: &Client,
     session: &Session,
-    new_scope: Option<&Scope>,
+    allowed: Option<&Consent>,
 ) -> Result<Delivery, Stop> {
     let now = engine.clock.now();
     let keyring = engine.snapshots.keyring()?;
     let mac_kid = keyring.mac_kid(now).ok_or(InternalError::NoKey("HMAC-SHA256"))?;
     let id = GrantId(engine.random.uuid_v7(now));
     let details = details(engine, request, client, session);
-    let inserted = match new_scope {
+    let inserted = match allowed {
         None => store::grants::insert(engine.store.pool(), id, &details, mac_kid, now).await,
-        Some(scope) => {
+        Some(consent) => {
             let mut tx = engine.store.begin("consent").await?;
-            store::consents::remember(tx.conn(), session.user_id, &client.id, scope, now).await?;
+            store::consents::remember(tx.conn(), session.user_id, &client.id, consent, now).await?;
             match store::grants::insert(tx.conn(), id, &details, mac_kid, now).await {
                 Ok(true) => tx.commit().await.map(|()| true),
                 other => other,
@@ -262,6 +262,7 @@ fn details(engine: &Engine, request: &AuthorizationRequest, client: &Client, ses
         session_id: session.id,
         scope: request.scope.clone(),
         resources: request.resources.clone(),
+        requested_claims: request.claims.clone(),
         authentication: session.authentication.clone(),
         nonce: request.nonce.clone(),
         redirect_uri: request.redirect_uri.to_redirect_uri(),

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::crypto;
-use crate::domain::{ClientId, Scope, Secret, Session, UserId};
+use crate::domain::{ClientId, Consent, Secret, Session, UserId};
 use crate::store;
 
 use super::{Engine, InternalError};
@@ -104,7 +104,7 @@ impl Engine {
         &self,
         browser: &Browser,
         client: Option<&ClientId>,
-    ) -> Result<Option<(Session, Scope)>, InternalError> {
+    ) -> Result<Option<(Session, Consent)>, InternalError> {
         let Some(sha256) = browser.session_sha256() else { return Ok(None) };
         let idle = self.policy.session_idle_lifetime;
         Ok(store::sessions::find_live(self.store.pool(), sha256, client, idle, self.clock.now()).await?)

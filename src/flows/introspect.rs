@@ -5,13 +5,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::crypto::{self, PositionKind};
-use crate::domain::{ClientId, SigningAlgorithm, Timestamp, User};
+use crate::domain::{ClientId, SigningAlgorithm, Timestamp};
 use crate::protocol::claims::{grant_of, numeric_date};
 use crate::protocol::client_auth::Credentials;
 use crate::protocol::introspection::{Answer, may_learn};
 use crate::protocol::params::Params;
 use crate::protocol::refresh::end_of;
-use crate::store::{StoreError, TokenQuestion, TokenStanding};
+use crate::store::{PersonBehind, StoreError, TokenQuestion, TokenStanding};
 use crate::telemetry;
 
 use super::client_auth::authenticate_confidential;
@@ -110,7 +110,10 @@ pub async fn check_bearer_token(engine: &Engine, token: &str) -> Result<Option<A
 ///
 /// # Errors
 /// The database.
-pub(super) async fn person_behind(engine: &Engine, token: &VerifiedToken) -> Result<Option<User>, InternalError> {
+pub(super) async fn person_behind(
+    engine: &Engine,
+    token: &VerifiedToken,
+) -> Result<Option<PersonBehind>, InternalError> {
     let TokenStanding { is_live, person } = standing(engine, token, true).await?;
     Ok(person.filter(|_| is_live))
 }

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
 use time::Duration;
 
 use crate::crypto::{self, Keyring, PositionKind};
 use crate::domain::{Client, Grant, Position, ResourceServer, Scope, SigningAlgorithm, Timestamp};
 use crate::protocol::audience::{self, Audience};
 use crate::protocol::claims::{
-    ACCESS_TOKEN_TYPE, AccessTokenClaims, Confirmation, ID_TOKEN_TYPE, IdTokenClaims, TokenType, numeric_date, token_id,
+    ACCESS_TOKEN_TYPE, AccessTokenClaims, Confirmation, ID_TOKEN_TYPE, IdTokenClaims, TokenType, claims_by_name,
+    numeric_date, token_id,
 };
 use crate::protocol::token::TokenResponse;
 
@@ -151,9 +153,16 @@ impl Mint<'_> {
             // A nonce ties an ID token to the authorization request (Core §3.1.2.1); a refreshed one is not the answer to it any more (§12.2).
             nonce: details.nonce.clone().filter(|_| grant.generation == 1),
             at_hash: Some(crypto::left_half_hash(access_token, algorithm)),
+            person: self.named_claims(grant),
         };
         let key = signing_key(keyring, algorithm, self.now)?;
         Ok(crypto::sign(key, ID_TOKEN_TYPE, &claims)?)
+    }
+
+    /// What the client asked of ID tokens by name and is still registered for.
+    fn named_claims(&self, grant: &Grant) -> Map<String, Value> {
+        let Some(person) = &grant.person else { return Map::new() };
+        claims_by_name(person, &grant.details.requested_claims.id_token.released_by(&self.client.metadata.scope))
     }
 }
 

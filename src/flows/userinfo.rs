@@ -4,9 +4,11 @@ use serde_json::{Map, Value, json};
 
 use crate::crypto;
 use crate::domain::{CertificateChain, ClientId};
-use crate::protocol::claims::{Confirmation, ID_TOKEN_TYPE, TokenType, user_info};
+use crate::protocol::authentication::judge_age;
+use crate::protocol::claims::{Confirmation, ID_TOKEN_TYPE, TokenType, numeric_date, user_info};
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::{dpop as proofs, sender};
+use crate::store::PersonBehind;
 
 use super::dpop::{Occasion, proven_key};
 use super::introspect::{person_behind, verified};
@@ -38,7 +40,7 @@ pub enum UserInfo {
 /// What the bearer of an access token may know about its person.
 ///
 /// # Errors
-/// `invalid_token`, `insufficient_scope`, `invalid_dpop_proof`, `use_dpop_nonce`.
+/// `invalid_token`, `insufficient_scope`, `insufficient_user_authentication`, `invalid_dpop_proof`, `use_dpop_nonce`.
 pub async fn userinfo(engine: &Engine, presented: &PresentedToken) -> Result<UserInfo, FlowError> {
     let invalid =
         || OAuthError::new(ErrorCode::InvalidToken, "The access token is not valid here, has expired or was revoked.");
@@ -52,15 +54,19 @@ pub async fn userinfo(engine: &Engine, presented: &PresentedToken) -> Result<Use
     if presented.token_type == TokenType::Dpop {
         Box::pin(check_proof(engine, &token, presented)).await?;
     }
-    let user = person_behind(engine, &token).await?.ok_or_else(invalid)?;
+    let PersonBehind { user, asked } = person_behind(engine, &token).await?.ok_or_else(invalid)?;
     if !token.scope.contains("openid") {
         return Err(
             OAuthError::new(ErrorCode::InsufficientScope, "Userinfo needs an access token with scope openid.").into()
         );
     }
-    let claims = user_info(&user, &token.scope);
     let client = ClientId::parse(&token.client_id).map(|id| engine.snapshots.client(&id)).transpose()?.flatten();
-    let algorithm = client.and_then(|client| client.metadata.protocol.userinfo_signed_response_alg);
+    let client = client.ok_or_else(invalid)?;
+    let (most, now) = (client.metadata.protocol.userinfo_max_authentication_age, numeric_date(engine.clock.now()));
+    judge_age(token.auth_time, most, now)?;
+    // Registration is the limit of what is asked by name, too.
+    let claims = user_info(&user, &token.scope, &asked.released_by(&client.metadata.scope));
+    let algorithm = client.metadata.protocol.userinfo_signed_response_alg;
     let Some(algorithm) = algorithm else { return Ok(UserInfo::Plain(claims)) };
     // §5.3.2: a signed answer says by whom and for whom.
     let said = json!({ "iss": engine.policy.issuer, "aud": token.client_id });

@@ -26,6 +26,8 @@ pub struct VerifiedToken {
     pub expires_at: i64,
     /// When it was issued, seconds since the epoch.
     pub issued_at: i64,
+    /// When the person behind it signed in, seconds since the epoch.
+    pub auth_time: Option<i64>,
     /// Its `jti`.
     pub jti: Box<str>,
     /// Its client.
@@ -51,6 +53,7 @@ impl VerifiedToken {
             kid,
             expires_at: claims.exp,
             issued_at: claims.iat,
+            auth_time: claims.auth_time,
             jti: claims.jti.into(),
             client_id: claims.client_id.into(),
             subject: claims.sub.into(),

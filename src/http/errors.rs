@@ -24,7 +24,9 @@ const DEFECT: &str = "Something went wrong here; try again, and report the corre
 /// The status for an error of an endpoint that programs call (RFC 6749 §5.2, RFC 6750 §3.1).
 fn status(code: ErrorCode) -> StatusCode {
     match code {
-        ErrorCode::InvalidClient | ErrorCode::InvalidToken => StatusCode::UNAUTHORIZED,
+        ErrorCode::InvalidClient | ErrorCode::InvalidToken | ErrorCode::InsufficientUserAuthentication { .. } => {
+            StatusCode::UNAUTHORIZED
+        }
         ErrorCode::InsufficientScope => StatusCode::FORBIDDEN,
         ErrorCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
         ErrorCode::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -90,14 +92,20 @@ pub(super) fn protected(error: FlowError, presented: TokenType) -> Response {
     if is_about_proof {
         *response.status_mut() = StatusCode::UNAUTHORIZED;
     }
+    // RFC 9470 §3: what the client has to ask for so that the next token will do.
+    let max_age = match error.code {
+        ErrorCode::InsufficientUserAuthentication { max_age } => Some(format!(", max_age=\"{max_age}\"")),
+        _ => None,
+    };
     let is_told =
         matches!(error.code, ErrorCode::InvalidToken | ErrorCode::InsufficientScope | ErrorCode::InvalidRequest);
-    if is_told || is_about_proof {
-        let parameters = format!(
+    if is_told || is_about_proof || max_age.is_some() {
+        let mut parameters = format!(
             "realm=\"keystead\", error=\"{}\", error_description=\"{}\"",
             error.code.as_str(),
             error.description
         );
+        parameters.push_str(&max_age.unwrap_or_default());
         let challenge = if is_about_proof || presented == TokenType::Dpop {
             format!("DPoP {parameters}, algs=\"{}\"", proof_algorithms())
         } else {

@@ -4,16 +4,21 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::domain::{
-    Client, ClientId, ClientProfile, GrantType, KeyThumbprint, RequestId, ResponseMode, Scope, Timestamp,
+    Client, ClientId, ClientProfile, Consent, GrantType, KeyThumbprint, RequestId, RequestedClaims, ResponseMode,
+    Scope, Timestamp,
 };
 
 use super::audience::STANDARD_SCOPES;
+use super::authentication::{self, RequestedAcr, is_plausible_name, parse_max_age, parse_prompt};
+use super::claims_parameter;
 use super::error::{ErrorCode, OAuthError};
 use super::params::Params;
 use super::pkce;
 use super::redirect::VerifiedRedirectUri;
 use super::response;
 use super::sender;
+
+pub use super::authentication::Prompt;
 
 /// The longest `state` in bytes, at the authorization endpoint and at the logout.
 pub(super) const LONGEST_STATE: usize = 2048;
@@ -54,6 +59,15 @@ pub struct AuthorizationRequest {
     pub prompt: Prompt,
     /// Seconds that a sign-in may be old.
     pub max_age: Option<i64>,
+    /// How well a person is to be signed in.
+    #[serde(default, skip_serializing_if = "RequestedAcr::is_empty")]
+    pub acr: RequestedAcr,
+    /// Claims about the person that are asked for by name, as far as the client's registered scope releases them.
+    #[serde(default, skip_serializing_if = "RequestedClaims::is_empty")]
+    pub claims: RequestedClaims,
+    /// The `sub` that is expected, any of these, from `claims` (OpenID Connect Core §5.5.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subjects: Option<Vec<String>>,
     /// A name to fill into the sign-in page.
     pub login_hint: Option<String>,
     /// The person who is expected, from `id_token_hint`.
@@ -63,18 +77,12 @@ pub struct AuthorizationRequest {
     pub pushed: bool,
 }
 
-/// The `prompt` parameter (OpenID Connect Core §3.1.2.1). Unknown values are ignored.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "four independent flags of the specification")]
-pub struct Prompt {
-    /// Show no page at all.
-    pub none: bool,
-    /// Sign in again.
-    pub login: bool,
-    /// Ask for consent again.
-    pub consent: bool,
-    /// Let the person choose an account.
-    pub select_account: bool,
+impl AuthorizationRequest {
+    /// What the person has to allow.
+    #[must_use]
+    pub fn consent(&self) -> Consent {
+        Consent { scope: self.scope.clone(), claims: self.claims.beyond(&self.scope) }
+    }
 }
 
 /// Why an authorization request gets no further.
@@ -220,6 +228,9 @@ pub fn judge(
             "code_challenge is missing: this client must use PKCE with S256 (RFC 7636).",
         ));
     }
+    let parameter = claims_parameter::parse(params.one("claims")?)?;
+    // §5.5 asks for claims of ID token and userinfo, and neither is there without openid. What is not registered is nobody's to ask for.
+    let releasable = if scope.contains("openid") { client.metadata.scope.clone() } else { Scope::default() };
     let request = AuthorizationRequest {
         id,
         received_at,
@@ -234,13 +245,16 @@ pub fn judge(
         dpop_jkt: sender::parse_jkt(params)?,
         prompt: parse_prompt(params.one("prompt")?)?,
         max_age: parse_max_age(params.one("max_age")?)?,
+        acr: authentication::requested_acr(params.one("acr_values")?, parameter.acr.as_ref())?,
+        claims: parameter.claims.released_by(&releasable),
+        subjects: parameter.subjects,
         login_hint: params.one("login_hint")?.filter(|hint| is_plausible_name(hint)).map(str::to_owned),
         expected_user: None,
         pushed: false,
     };
     if serde_json::to_vec(&request).is_ok_and(|json| json.len() > LONGEST_REQUEST) {
         let sentence =
-            "The request is too long to be carried through the pages; shorten state, nonce, scope or resource.";
+            "The request is too long to be carried through the pages; shorten state, nonce, scope, claims or resource.";
         return Err(OAuthError::invalid_request(sentence));
     }
     Ok(request)
@@ -319,38 +333,6 @@ pub fn resources(params: &Params) -> Result<Vec<String>, OAuthError> {
         ));
     }
     Ok(resources)
-}
-
-fn parse_prompt(text: Option<&str>) -> Result<Prompt, OAuthError> {
-    let mut prompt = Prompt::default();
-    let values: Vec<&str> = text.unwrap_or_default().split(' ').filter(|value| !value.is_empty()).collect();
-    for value in &values {
-        match *value {
-            "none" => prompt.none = true,
-            "login" => prompt.login = true,
-            "consent" => prompt.consent = true,
-            "select_account" => prompt.select_account = true,
-            _ => {}
-        }
-    }
-    if prompt.none && values.len() > 1 {
-        return Err(OAuthError::invalid_request("prompt=none cannot be combined with other values."));
-    }
-    Ok(prompt)
-}
-
-fn parse_max_age(text: Option<&str>) -> Result<Option<i64>, OAuthError> {
-    let parse = |text: &str| {
-        text.parse::<u32>()
-            .map(i64::from)
-            .map_err(|_| OAuthError::invalid_request("max_age must be a number of seconds."))
-    };
-    text.map(parse).transpose()
-}
-
-/// A hint never causes an error (OpenID Connect Core §3.1.2.1); one that nobody can be called by is not filled in.
-fn is_plausible_name(hint: &str) -> bool {
-    hint.len() <= 254 && !hint.contains(char::is_control)
 }
 
 /// The value, unless it is too long: refused rather than cut, because half a value means something else.

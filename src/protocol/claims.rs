@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::domain::{Ancestor, GrantId, KeyThumbprint, Scope, Timestamp, User};
+use crate::domain::{Ancestor, ClaimNames, GrantId, KeyThumbprint, Scope, Timestamp, User, scope_of_claim};
 
 use super::token_exchange::Act;
 
@@ -136,6 +136,9 @@ pub struct IdTokenClaims {
     /// Left half of the access token's hash (§3.1.3.6).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_hash: Option<String>,
+    /// Claims about the person that were asked for by name (§5.5). Who reads an ID token as a hint needs none of them.
+    #[serde(flatten, skip_deserializing)]
+    pub person: Map<String, Value>,
 }
 
 /// A `jti` that leads to its grant: the grant's id and 128 random bits; without a grant the random bits alone.
@@ -162,50 +165,59 @@ pub fn numeric_date(at: Timestamp) -> i64 {
     at.unix_timestamp()
 }
 
-/// What userinfo answers: `sub`, and what each scope releases. Nothing is null or empty.
+/// What userinfo answers: `sub`, what each scope releases, and what was asked for by name. Nothing is null or empty.
 #[must_use]
-pub fn user_info(user: &User, scope: &Scope) -> Map<String, Value> {
-    let mut claims = Map::new();
+pub fn user_info(user: &User, scope: &Scope, asked: &ClaimNames) -> Map<String, Value> {
+    let mut claims =
+        about(user, |name| asked.contains(name) || scope_of_claim(name).is_some_and(|token| scope.contains(token)));
     claims.insert("sub".into(), json!(user.id));
-    let mut release = |name: &str, value: Option<Value>| {
-        if let Some(value) = value.filter(|value| !matches!(value.as_str(), Some(""))) {
+    claims
+}
+
+/// The claims about a person that were asked for by name (§5.5), as far as they are known.
+#[must_use]
+pub fn claims_by_name(user: &User, asked: &ClaimNames) -> Map<String, Value> {
+    about(user, |name| asked.contains(name))
+}
+
+/// The known claims about a person of which `wanted` says so. Nothing is null or empty.
+fn about(user: &User, wanted: impl Fn(&str) -> bool) -> Map<String, Value> {
+    let mut claims = Map::new();
+    let mut release = |name: &str, value: &dyn Fn() -> Option<Value>| {
+        if wanted(name)
+            && let Some(value) = value().filter(|value| !matches!(value.as_str(), Some("")))
+        {
             claims.insert(name.into(), value);
         }
     };
     let p = &user.profile;
-    let text = |value: &Option<String>| value.clone().map(Value::from);
-    if scope.contains("profile") {
-        for (name, value) in [
-            ("name", &p.name),
-            ("given_name", &p.given_name),
-            ("family_name", &p.family_name),
-            ("middle_name", &p.middle_name),
-            ("nickname", &p.nickname),
-            ("preferred_username", &user.username),
-            ("profile", &p.profile),
-            ("picture", &p.picture),
-            ("website", &p.website),
-            ("gender", &p.gender),
-            ("birthdate", &p.birthdate),
-            ("zoneinfo", &p.zoneinfo),
-            ("locale", &p.locale),
-        ] {
-            release(name, text(value));
-        }
-        release("updated_at", Some(json!(numeric_date(user.updated_at))));
+    for (name, value) in [
+        ("name", &p.name),
+        ("given_name", &p.given_name),
+        ("family_name", &p.family_name),
+        ("middle_name", &p.middle_name),
+        ("nickname", &p.nickname),
+        ("preferred_username", &user.username),
+        ("profile", &p.profile),
+        ("picture", &p.picture),
+        ("website", &p.website),
+        ("gender", &p.gender),
+        ("birthdate", &p.birthdate),
+        ("zoneinfo", &p.zoneinfo),
+        ("locale", &p.locale),
+        ("phone_number", &p.phone_number),
+    ] {
+        release(name, &|| value.clone().map(Value::from));
     }
-    if scope.contains("email") {
-        release("email", Some(json!(user.email)));
-        release("email_verified", Some(json!(user.email_verified)));
-    }
-    if scope.contains("phone") && p.phone_number.is_some() {
-        release("phone_number", text(&p.phone_number));
-        release("phone_number_verified", Some(json!(p.phone_number_verified.unwrap_or(false))));
-    }
-    if scope.contains("address") {
+    release("updated_at", &|| Some(json!(numeric_date(user.updated_at))));
+    release("email", &|| Some(json!(user.email)));
+    release("email_verified", &|| Some(json!(user.email_verified)));
+    let has_number = p.phone_number.is_some();
+    release("phone_number_verified", &|| has_number.then(|| json!(p.phone_number_verified.unwrap_or(false))));
+    release("address", &|| {
         let address = p.address.as_ref().map(|address| json!(address));
-        release("address", address.filter(|address| address.as_object().is_some_and(|members| !members.is_empty())));
-    }
+        address.filter(|address| address.as_object().is_some_and(|members| !members.is_empty()))
+    });
     claims
 }
 
@@ -273,7 +285,8 @@ mod tests {
 
     #[test]
     fn protocol_35_userinfo_has_no_empty_members_and_the_right_types() {
-        let claims = user_info(&user(), &Scope::parse("openid profile email phone address").unwrap());
+        let claims =
+            user_info(&user(), &Scope::parse("openid profile email phone address").unwrap(), &ClaimNames::default());
         assert_eq!(claims["email_verified"], json!(true));
         assert_eq!(claims["phone_number_verified"], json!(false));
         assert!(claims["updated_at"].is_i64());
@@ -284,10 +297,29 @@ mod tests {
 
     #[test]
     fn each_scope_releases_its_own_claims_and_sub_is_always_there() {
-        let names = |scope: &str| user_info(&user(), &Scope::parse(scope).unwrap()).keys().cloned().collect::<Vec<_>>();
+        let all = |scope: &str| user_info(&user(), &Scope::parse(scope).unwrap(), &ClaimNames::default());
+        let names = |scope: &str| all(scope).keys().cloned().collect::<Vec<_>>();
         assert_eq!(names("openid"), ["sub"]);
         assert_eq!(names("openid email"), ["email", "email_verified", "sub"]);
         assert!(names("openid profile").contains(&"preferred_username".to_owned()));
+    }
+
+    #[test]
+    fn section_5_5_a_claim_by_name_brings_itself_alone() {
+        let asked = ClaimNames::of(&["email_verified", "phone_number", "nickname", "address", "gender"]);
+        let info = user_info(&user(), &Scope::parse("openid").unwrap(), &asked);
+        assert_eq!(info.keys().collect::<Vec<_>>(), ["email_verified", "phone_number", "sub"]);
+        let claims = claims_by_name(&user(), &asked);
+        assert_eq!(claims.keys().collect::<Vec<_>>(), ["email_verified", "phone_number"]);
+    }
+
+    #[test]
+    fn an_id_token_is_read_as_a_hint_whatever_it_says_about_the_person() {
+        let text = r#"{"iss":"i","sub":"s","aud":"a","exp":2,"iat":1,"auth_time":1,"acr":"x","amr":[],"sid":"z","email":"e","more":{}}"#;
+        let claims: IdTokenClaims = serde_json::from_str(text).unwrap();
+        assert!(claims.person.is_empty());
+        let again = IdTokenClaims { person: claims_by_name(&user(), &ClaimNames::of(&["email"])), ..claims };
+        assert_eq!(json!(again)["email"], "demo@example.com");
     }
 
     #[test]

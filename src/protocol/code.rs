@@ -82,7 +82,7 @@ pub(super) mod tests {
     use super::*;
     use crate::domain::{
         Authentication, ClientId, Clock, GrantDetails, GrantEnd, GrantId, KeyThumbprint, Kid, RedirectUri, RequestId,
-        Scope, SessionId, UserId,
+        RequestedClaims, Scope, SessionId, UserId,
     };
 
     const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
@@ -98,6 +98,7 @@ pub(super) mod tests {
                 session_id: SessionId(Uuid::nil()),
                 scope: Scope::parse("openid offline_access").unwrap(),
                 resources: Vec::new(),
+                requested_claims: RequestedClaims::default(),
                 authentication: Authentication { auth_time: now, acr: "aal1".into(), amr: vec!["pwd".into()] },
                 nonce: None,
                 redirect_uri: RedirectUri::from_registered("https://rp.example/cb".into()),
@@ -111,6 +112,7 @@ pub(super) mod tests {
             rotated_at: now,
             idle_expires_at: now + Duration::days(1),
             ended: None,
+            person: None,
             user_locked: false,
             session_over: false,
         }

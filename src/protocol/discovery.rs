@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 use crate::domain::{ClientAuthMethod, GrantType, ResponseMode, Scope, SigningAlgorithm};
 
 use super::audience::STANDARD_SCOPES;
+use super::authentication::ACR_VALUES;
 use super::claims::CLAIMS;
 use super::dpop;
 
-/// Authentication context classes that a sign-in can reach.
+/// The class of a sign-in with a password.
 pub const ACR_PASSWORD: &str = "urn:keystead:acr:password";
 
 /// Endpoints to which clients come by themselves, and so can show a certificate.
@@ -100,8 +101,8 @@ fn usual(Offer { issuer, api_scopes, methods, can_register, .. }: Offer<'_>) -> 
         "dpop_signing_alg_values_supported": dpop::algorithm_names().collect::<Vec<_>>(),
         "claim_types_supported": ["normal"],
         "claims_supported": CLAIMS,
-        "claims_parameter_supported": false,
-        "acr_values_supported": [ACR_PASSWORD],
+        "claims_parameter_supported": true,
+        "acr_values_supported": ACR_VALUES,
         "ui_locales_supported": ["en"],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
     });

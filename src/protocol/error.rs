@@ -31,6 +31,8 @@ pub enum ErrorCode {
     LoginRequired,
     /// `prompt=none`, but somebody must consent.
     ConsentRequired,
+    /// The person cannot be signed in as the client wants it (RFC 9470 §5).
+    UnmetAuthenticationRequirements,
     /// The request object does not hold (RFC 9101 §7).
     InvalidRequestObject,
     /// The `request_uri` is unknown, expired, used, or another client's (RFC 9101 §7).
@@ -43,6 +45,11 @@ pub enum ErrorCode {
     InvalidToken,
     /// The access token is too narrow (RFC 6750).
     InsufficientScope,
+    /// The sign-in behind the access token is older than this many seconds (RFC 9470 §3).
+    InsufficientUserAuthentication {
+        /// How old it may be.
+        max_age: i32,
+    },
     /// A DPoP proof is missing or does not hold (RFC 9449 §5).
     InvalidDpopProof,
     /// The DPoP proof needs a nonce of ours (RFC 9449 §8).
@@ -82,12 +89,14 @@ impl ErrorCode {
             Self::ExpiredToken => "expired_token",
             Self::LoginRequired => "login_required",
             Self::ConsentRequired => "consent_required",
+            Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
             Self::InvalidRequestObject => "invalid_request_object",
             Self::InvalidRequestUri => "invalid_request_uri",
             Self::RequestUriNotSupported => "request_uri_not_supported",
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
+            Self::InsufficientUserAuthentication { .. } => "insufficient_user_authentication",
             Self::InvalidDpopProof => "invalid_dpop_proof",
             Self::UseDpopNonce => "use_dpop_nonce",
             Self::UnsupportedTokenType => "unsupported_token_type",

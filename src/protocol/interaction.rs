@@ -2,8 +2,9 @@
 
 use time::Duration;
 
-use crate::domain::{Client, Scope, Session, Timestamp};
+use crate::domain::{Client, Consent, Session, Timestamp};
 
+use super::authentication::unmet;
 use super::authorize::AuthorizationRequest;
 use super::error::{ErrorCode, OAuthError};
 
@@ -26,7 +27,7 @@ pub struct Facts<'a> {
     /// The browser's live session.
     pub session: Option<&'a Session>,
     /// What the person allowed this client before.
-    pub remembered: &'a Scope,
+    pub remembered: &'a Consent,
     /// Whether the person has just allowed this very request.
     pub allowed_now: bool,
     /// The time.
@@ -39,9 +40,14 @@ pub fn next_step(request: &AuthorizationRequest, client: &Client, facts: Facts<'
     let Some(session) = facts.session.filter(|session| signed_in_recently_enough(request, session, facts.now)) else {
         return login(request);
     };
-    if request.expected_user.is_some_and(|expected| expected != session.user_id.0) {
-        // §3.1.2.1 id_token_hint: somebody else is signed in. Ask for the right person once, then give up rather than go round.
-        return if is_fresh(request, session) { Step::Refuse(login_required()) } else { login(request) };
+    if !is_expected(request, session) {
+        // §3.1.2.1 id_token_hint, §5.5.1 sub: somebody else is signed in. Ask for the right person once, then give up rather than go round.
+        return if is_fresh(request, session) { Step::Refuse(somebody_else()) } else { login(request) };
+    }
+    if !request.acr.is_met_by(&session.authentication.acr)
+        && let Some(step) = step_up(request, session)
+    {
+        return step;
     }
     if needs_consent(request, client, facts) {
         return if request.prompt.none {
@@ -60,6 +66,27 @@ fn login(request: &AuthorizationRequest) -> Step {
 
 fn login_required() -> OAuthError {
     OAuthError::new(ErrorCode::LoginRequired, "The person must sign in first; repeat the request without prompt=none.")
+}
+
+fn somebody_else() -> OAuthError {
+    OAuthError::new(ErrorCode::LoginRequired, "Another person is signed in than the one whom the request names.")
+}
+
+/// Whether the request is about whoever is signed in. No answer may be about another person than the client expects (§3.1.2.2).
+fn is_expected(request: &AuthorizationRequest, session: &Session) -> bool {
+    let named = |subjects: &Vec<String>| subjects.contains(&session.user_id.to_string());
+    request.expected_user.is_none_or(|expected| expected == session.user_id.0)
+        && request.subjects.as_ref().is_none_or(named)
+}
+
+/// The step after a sign-in of another class than the client asks for: once more, and then an error only where the class is essential
+/// (§5.5.1.1). A wish is no reason to disturb a silent request.
+fn step_up(request: &AuthorizationRequest, session: &Session) -> Option<Step> {
+    let essential = request.acr.essential;
+    if is_fresh(request, session) {
+        return essential.then(|| Step::Refuse(unmet("The sign-in did not reach the acr that the request needs.")));
+    }
+    (essential || !request.prompt.none).then(|| login(request))
 }
 
 /// Whether the person signed in as an answer to this very request.
@@ -86,7 +113,7 @@ fn needs_consent(request: &AuthorizationRequest, client: &Client, facts: Facts<'
     }
     // Not even an operator's word that an application is first-party tells who listens on a loopback port.
     !identity_is_assured(request, client)
-        || !(client.metadata.skip_consent || request.scope.is_within(facts.remembered))
+        || !(client.metadata.skip_consent || request.consent().is_within(facts.remembered))
 }
 
 /// Whether the party that receives the code is known to be the registered client. If it is not, an earlier consent may have been given
@@ -102,9 +129,10 @@ mod tests {
 
     use super::*;
     use crate::domain::{
-        ApplicationType, Authentication, ClientAuthMethod, ClientId, ClientMetadata, Clock, RedirectUri, RequestId,
-        ResponseMode, SessionId, UserId,
+        ApplicationType, Authentication, ClaimNames, ClientAuthMethod, ClientId, ClientMetadata, Clock, RedirectUri,
+        RequestId, RequestedClaims, ResponseMode, Scope, SessionId, UserId,
     };
+    use crate::protocol::authentication::RequestedAcr;
     use crate::protocol::authorize::Prompt;
     use crate::protocol::redirect::VerifiedRedirectUri;
 
@@ -112,7 +140,7 @@ mod tests {
         request: AuthorizationRequest,
         client: Client,
         session: Option<Session>,
-        remembered: Scope,
+        remembered: Consent,
         allowed_now: bool,
         now: Timestamp,
     }
@@ -148,11 +176,15 @@ mod tests {
                 dpop_jkt: None,
                 prompt: Prompt::default(),
                 max_age: None,
+                acr: RequestedAcr::default(),
+                claims: RequestedClaims::default(),
+                subjects: None,
                 login_hint: None,
                 expected_user: None,
                 pushed: false,
             };
-            let mut scene = Self { request, client, session: None, remembered: scope, allowed_now: false, now };
+            let remembered = Consent { scope, ..Consent::default() };
+            let mut scene = Self { request, client, session: None, remembered, allowed_now: false, now };
             scene.sign_in(now - Duration::minutes(1));
             scene
         }
@@ -253,6 +285,54 @@ mod tests {
     }
 
     #[test]
+    fn security_15_claims_by_name_ask_for_consent_unless_a_scope_covers_them() {
+        let mut scene = Scene::quiet();
+        scene.request.claims.userinfo = ClaimNames::of(&["email_verified"]);
+        assert_eq!(scene.step(), Step::Issue);
+        scene.request.claims.id_token = ClaimNames::of(&["birthdate"]);
+        assert_eq!(scene.step(), Step::Consent);
+        scene.remembered.claims = ClaimNames::of(&["birthdate"]);
+        assert_eq!(scene.step(), Step::Issue);
+    }
+
+    #[test]
+    fn section_5_5_1_a_sub_of_somebody_else_asks_once_and_then_refuses() {
+        let mut scene = Scene::quiet();
+        scene.request.subjects = Some(vec!["x".into(), Uuid::nil().to_string()]);
+        assert_eq!(scene.step(), Step::Issue);
+        for nobody_here in [vec![], vec![Uuid::max().to_string()], vec![String::new()]] {
+            scene.request.subjects = Some(nobody_here);
+            scene.sign_in(scene.now - Duration::minutes(1));
+            assert_eq!(scene.step(), Step::Login);
+            scene.sign_in(scene.now + Duration::seconds(1));
+            assert_eq!(scene.refusal(), Some(ErrorCode::LoginRequired));
+        }
+    }
+
+    #[test]
+    fn section_5_5_1_1_another_class_asks_once_and_is_refused_only_where_it_is_essential() {
+        for (essential, none, first, second) in [
+            (false, false, Step::Login, Step::Issue),
+            (false, true, Step::Issue, Step::Issue),
+            (
+                true,
+                false,
+                Step::Login,
+                Step::Refuse(unmet("The sign-in did not reach the acr that the request needs.")),
+            ),
+        ] {
+            let mut scene = Scene::quiet();
+            scene.request.acr = RequestedAcr { values: vec!["aal2".into()], essential };
+            scene.request.prompt.none = none;
+            assert_eq!(scene.step(), first, "{essential} {none}");
+            scene.sign_in(scene.now + Duration::seconds(1));
+            assert_eq!(scene.step(), second, "{essential} {none}");
+            scene.request.acr.values.push("aal1".into());
+            assert_eq!(scene.step(), Step::Issue);
+        }
+    }
+
+    #[test]
     fn security_15_a_public_client_without_an_https_redirect_is_asked_every_time() {
         let mut scene = Scene::quiet();
         let uri = RedirectUri::register("http://127.0.0.1/cb", ApplicationType::Native).unwrap();
@@ -269,7 +349,7 @@ mod tests {
     #[test]
     fn first_party_clients_skip_consent_unless_they_ask_for_it() {
         let mut scene = Scene::quiet();
-        scene.remembered = Scope::default();
+        scene.remembered = Consent::default();
         scene.client.metadata.skip_consent = true;
         assert_eq!(scene.step(), Step::Issue);
         scene.request.prompt.consent = true;

@@ -3,8 +3,10 @@
 //! Owns: judgements about requests, clients, codes, tokens. Does not own: storage, cryptography, HTTP, time or randomness; those arrive as arguments.
 
 pub mod audience;
+pub mod authentication;
 pub mod authorize;
 pub mod claims;
+pub mod claims_parameter;
 pub mod client_assertion;
 pub mod client_auth;
 pub mod client_certificate;
@@ -15,6 +17,7 @@ pub mod dpop;
 pub mod error;
 pub mod interaction;
 pub mod introspection;
+pub mod json;
 pub mod logout;
 pub mod params;
 pub mod pkce;

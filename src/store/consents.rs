@@ -2,7 +2,7 @@
 
 use sqlx::PgExecutor;
 
-use crate::domain::{ClientId, Scope, Timestamp, UserId};
+use crate::domain::{ClientId, Consent, Timestamp, UserId};
 
 use super::StoreError;
 
@@ -14,16 +14,18 @@ pub async fn remember(
     db: impl PgExecutor<'_>,
     user_id: UserId,
     client_id: &ClientId,
-    scope: &Scope,
+    consent: &Consent,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     sqlx::query!(
-        "INSERT INTO consents (user_id, client_id, scope, granted_at) VALUES ($1, $2, $3, $4)
+        "INSERT INTO consents (user_id, client_id, scope, claims, granted_at) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (user_id, client_id) DO UPDATE
-         SET scope = ARRAY(SELECT DISTINCT unnest(consents.scope || excluded.scope) ORDER BY 1), granted_at = excluded.granted_at",
+         SET scope = ARRAY(SELECT DISTINCT unnest(consents.scope || excluded.scope) ORDER BY 1),
+             claims = ARRAY(SELECT DISTINCT unnest(consents.claims || excluded.claims) ORDER BY 1), granted_at = excluded.granted_at",
         user_id.0,
         client_id.as_str(),
-        &scope.to_vec(),
+        &consent.scope.to_vec(),
+        &consent.claims.to_vec(),
         now,
     )
     .execute(db)

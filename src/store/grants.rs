@@ -4,16 +4,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use sqlx::PgExecutor;
+use sqlx::types::Json;
 use time::Duration;
 use uuid::Uuid;
 
 use crate::domain::{
     Authentication, ClientId, Grant, GrantDetails, GrantEnd, GrantId, KeyThumbprint, Kid, Position, RedirectUri,
-    RequestId, Scope, SessionId, Timestamp, UserId,
+    RequestId, RequestedClaims, Scope, SessionId, Timestamp, UserId,
 };
 
 use super::StoreError;
 use super::kept::Kept;
+use super::person::PersonColumn;
 
 #[derive(Clone)]
 struct GrantRow {
@@ -26,6 +28,7 @@ struct GrantRow {
     session_id: Uuid,
     scope: Vec<String>,
     resources: Vec<String>,
+    requested_claims: Option<Json<RequestedClaims>>,
     auth_time: Timestamp,
     acr: String,
     amr: Vec<String>,
@@ -41,6 +44,7 @@ struct GrantRow {
     idle_expires_at: Timestamp,
     ended_at: Option<Timestamp>,
     end_reason: Option<String>,
+    person: Option<Json<PersonColumn>>,
     user_locked: bool,
     session_over: bool,
 }
@@ -63,6 +67,7 @@ impl TryFrom<GrantRow> for Grant {
             rotated_at: row.rotated_at,
             idle_expires_at: row.idle_expires_at,
             ended,
+            person: row.person.map(|Json(person)| Box::new(person.into())),
             user_locked: row.user_locked,
             session_over: row.session_over,
             details: GrantDetails {
@@ -76,6 +81,7 @@ impl TryFrom<GrantRow> for Grant {
                     field: "scope",
                 })?,
                 resources: row.resources,
+                requested_claims: row.requested_claims.map(|Json(claims)| claims).unwrap_or_default(),
                 authentication: Authentication { auth_time: row.auth_time, acr: row.acr, amr: row.amr },
                 nonce: row.nonce,
                 redirect_uri: RedirectUri::from_registered(row.redirect_uri),
@@ -100,11 +106,13 @@ pub async fn insert(
     mac_kid: Kid,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
+    let asked = (!details.requested_claims.is_empty()).then_some(Json(&details.requested_claims));
     let inserted = sqlx::query!(
         "INSERT INTO grants (id, request_id, client_id, user_id, session_id, scope, resources, auth_time, acr, amr, nonce,
-             redirect_uri, code_challenge, code_expires_at, created_at, expires_at, mac_kid, rotated_at, idle_expires_at, dpop_jkt)
+             redirect_uri, code_challenge, code_expires_at, created_at, expires_at, mac_kid, rotated_at, idle_expires_at, dpop_jkt,
+             requested_claims)
          SELECT $1::uuid, $2::uuid, $3::text, $4::uuid, s.id, $6::text[], $7::text[], $8::timestamptz, $9::text, $10::text[], $11::text,
-                $12::text, $13::text, $14::timestamptz, $15::timestamptz, $14, $16::bytea, $15, $14, $17::bytea
+                $12::text, $13::text, $14::timestamptz, $15::timestamptz, $14, $16::bytea, $15, $14, $17::bytea, $18::jsonb
          FROM sessions s
          WHERE s.id = $5 AND s.ended_at IS NULL
          FOR SHARE",
@@ -125,6 +133,7 @@ pub async fn insert(
         now,
         &mac_kid.0[..],
         details.dpop_jkt.as_ref().map(|key| &key.0[..]),
+        asked as Option<Json<&RequestedClaims>>,
     )
     .execute(db)
     .await?;
@@ -168,6 +177,12 @@ async fn select(db: impl PgExecutor<'_>, ids: &[Uuid], now: Timestamp) -> Result
     let rows = sqlx::query_as!(
         GrantRow,
         r#"SELECT 1::bigint AS "place!", g.id, g.request_id, g.client_id, g.user_id, g.session_id, g.scope, g.resources, g.auth_time, g.acr, g.amr, g.nonce,
+                  g.requested_claims AS "requested_claims: Json<RequestedClaims>",
+                  CASE WHEN g.requested_claims ? 'id_token' THEN (
+                      SELECT jsonb_build_object('id', p.id, 'username', p.username, 'email', p.email, 'email_verified', p.email_verified,
+                          'profile', p.profile, 'has_password', p.password_hash IS NOT NULL, 'created_at', p.created_at,
+                          'updated_at', p.updated_at)
+                      FROM users p WHERE p.id = g.user_id) END AS "person: Json<PersonColumn>",
                   g.redirect_uri, g.code_challenge, g.dpop_jkt, g.code_expires_at, g.expires_at, g.generation, g.mac_kid, g.rotated_at,
                   g.idle_expires_at, g.ended_at, g.end_reason, u.locked_at IS NOT NULL AS "user_locked!",
                   COALESCE((SELECT s.ended_at IS NOT NULL OR s.expires_at <= $2 FROM sessions s WHERE s.id = g.session_id), true)
@@ -304,6 +319,12 @@ pub(super) async fn rotations(
              AND ('offline_access' = ANY (g.scope)
                   OR (SELECT s.ended_at IS NULL AND s.expires_at > q.now FROM sessions s WHERE s.id = g.session_id))
            RETURNING q.place AS "place!", g.id, g.request_id, g.client_id, g.user_id, g.session_id, g.scope, g.resources, g.auth_time,
+               g.requested_claims AS "requested_claims: Json<RequestedClaims>",
+               CASE WHEN g.requested_claims ? 'id_token' THEN (
+                   SELECT jsonb_build_object('id', p.id, 'username', p.username, 'email', p.email, 'email_verified', p.email_verified,
+                       'profile', p.profile, 'has_password', p.password_hash IS NOT NULL, 'created_at', p.created_at,
+                       'updated_at', p.updated_at)
+                   FROM users p WHERE p.id = g.user_id) END AS "person: Json<PersonColumn>",
                g.acr, g.amr, g.nonce, g.redirect_uri, g.code_challenge, g.dpop_jkt, g.code_expires_at, g.expires_at, g.generation, g.mac_kid,
                g.rotated_at, g.idle_expires_at, g.ended_at, g.end_reason, false AS "user_locked!", false AS "session_over!""#,
         &questions.iter().map(|q| q.position.grant.0).collect::<Vec<_>>(),

@@ -17,6 +17,7 @@ pub mod keys;
 pub mod listen;
 pub mod live_access;
 pub mod logout_notices;
+mod person;
 pub mod proofs;
 pub mod pushed_requests;
 pub mod registrations;
@@ -39,7 +40,7 @@ use batch::Batcher;
 pub use grants::{GrantQuestion, Redemption, RotationQuestion};
 use kept::Kept;
 pub use sqlx::PgPool as Pool;
-pub use tokens::{TokenQuestion, TokenStanding};
+pub use tokens::{PersonBehind, TokenQuestion, TokenStanding};
 pub use tx::Tx;
 
 /// The migrations that this binary was built with.

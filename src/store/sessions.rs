@@ -4,7 +4,7 @@ use sqlx::PgExecutor;
 use time::Duration;
 use uuid::Uuid;
 
-use crate::domain::{Authentication, ClientId, Scope, Session, SessionId, Timestamp, UserId};
+use crate::domain::{Authentication, ClaimNames, ClientId, Consent, Scope, Session, SessionId, Timestamp, UserId};
 
 use super::StoreError;
 
@@ -92,11 +92,12 @@ struct SessionRow {
     last_seen_at: Timestamp,
     expires_at: Timestamp,
     consented: Vec<String>,
+    consented_claims: Vec<String>,
 }
 
 impl SessionRow {
-    fn into_parts(self) -> Result<(Session, Scope), StoreError> {
-        let remembered = Scope::from_tokens(self.consented).map_err(|_| StoreError::Corrupt {
+    fn into_parts(self) -> Result<(Session, Consent), StoreError> {
+        let scope = Scope::from_tokens(self.consented).map_err(|_| StoreError::Corrupt {
             table: "consents",
             id: self.user_id.to_string(),
             field: "scope",
@@ -110,7 +111,7 @@ impl SessionRow {
             last_seen_at: self.last_seen_at,
             expires_at: self.expires_at,
         };
-        Ok((session, remembered))
+        Ok((session, Consent { scope, claims: ClaimNames::of(&self.consented_claims) }))
     }
 }
 
@@ -126,14 +127,14 @@ pub async fn find_live(
     client_id: Option<&ClientId>,
     idle_lifetime: Duration,
     now: Timestamp,
-) -> Result<Option<(Session, Scope)>, StoreError> {
+) -> Result<Option<(Session, Consent)>, StoreError> {
     let row = sqlx::query_as!(
         SessionRow,
         r#"WITH seen AS (
                UPDATE sessions SET last_seen_at = $3
                WHERE token_sha256 = $1 AND ended_at IS NULL AND expires_at > $3 AND last_seen_at > $4 AND last_seen_at < $5)
            SELECT s.id, s.user_id, u.email, s.auth_time, s.acr, s.amr, s.created_at, s.last_seen_at, s.expires_at,
-                  COALESCE(c.scope, '{}') AS "consented!"
+                  COALESCE(c.scope, '{}') AS "consented!", COALESCE(c.claims, '{}') AS "consented_claims!"
            FROM sessions s
            JOIN users u ON u.id = s.user_id AND u.locked_at IS NULL
            LEFT JOIN consents c ON c.user_id = s.user_id AND c.client_id = $2

@@ -3,15 +3,15 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use serde::Deserialize;
 use sqlx::PgExecutor;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use crate::domain::{Ancestor, GrantId, Profile, Timestamp, User, UserId, UserState};
+use crate::domain::{Ancestor, ClaimNames, GrantId, Timestamp, User};
 
 use super::StoreError;
 use super::kept::Kept;
+use super::person::PersonColumn;
 
 /// One access token about which something is asked.
 #[derive(Debug, Clone)]
@@ -45,7 +45,16 @@ pub struct TokenStanding {
     /// Whether nothing speaks against it: neither that it was revoked itself, nor its client, grant, account or session.
     pub is_live: bool,
     /// The person behind it, where they were wanted and are there.
-    pub person: Option<User>,
+    pub person: Option<PersonBehind>,
+}
+
+/// The person behind an access token.
+#[derive(Debug)]
+pub struct PersonBehind {
+    /// The person.
+    pub user: User,
+    /// The claims that the client asked of userinfo by name (OpenID Connect Core §5.5).
+    pub asked: ClaimNames,
 }
 
 /// One thing that is true at the moment.
@@ -55,21 +64,6 @@ struct FactRow {
     tokens_not_before: Option<Timestamp>,
     revoked_jti: Option<String>,
     person: Option<Json<PersonColumn>>,
-}
-
-/// A person in one column, so that rows about other things stay small.
-#[derive(Clone, Deserialize)]
-struct PersonColumn {
-    id: Uuid,
-    username: Option<String>,
-    email: String,
-    email_verified: bool,
-    profile: Profile,
-    has_password: bool,
-    #[serde(with = "time::serde::rfc3339")]
-    created_at: Timestamp,
-    #[serde(with = "time::serde::rfc3339")]
-    updated_at: Timestamp,
 }
 
 /// Answers questions about many access tokens in one round trip. What they have in common is looked up once.
@@ -104,7 +98,7 @@ pub(super) async fn standings(
            SELECT p.id, NULL, NULL, NULL, (
                SELECT jsonb_build_object('id', u.id, 'username', u.username, 'email', u.email, 'email_verified', u.email_verified,
                    'profile', u.profile, 'has_password', u.password_hash IS NOT NULL, 'created_at', u.created_at,
-                   'updated_at', u.updated_at)
+                   'updated_at', u.updated_at, 'asked', p.requested_claims -> 'userinfo')
                FROM users u WHERE u.id = p.user_id)
            FROM grants p WHERE p.id = ANY ($4)"#,
         &wanted.grants,
@@ -200,25 +194,15 @@ impl Facts {
         let later = std::iter::once(&question.client_id).chain(question.ancestors.iter().map(|a| &a.client_id));
         let holds = holds && later.take(question.ancestors.len()).all(is_enabled);
         let asked = question.grant.filter(|_| question.with_person);
-        let person = asked.and_then(|grant| self.people.get(&grant.0)).cloned().map(User::from);
+        let person = asked.and_then(|grant| self.people.get(&grant.0)).cloned().map(PersonBehind::from);
         TokenStanding { is_live: holds && !question.jtis().any(|jti| self.revoked.contains(jti)), person }
     }
 }
 
-impl From<PersonColumn> for User {
-    fn from(person: PersonColumn) -> Self {
-        Self {
-            id: UserId(person.id),
-            username: person.username,
-            email: person.email,
-            email_verified: person.email_verified,
-            profile: person.profile,
-            // Who is locked has no live token, so that is told already.
-            state: UserState::Active,
-            has_password: person.has_password,
-            created_at: person.created_at,
-            updated_at: person.updated_at,
-        }
+impl From<PersonColumn> for PersonBehind {
+    fn from(mut person: PersonColumn) -> Self {
+        let asked = person.asked.take().unwrap_or_default();
+        Self { user: person.into(), asked }
     }
 }
 

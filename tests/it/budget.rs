@@ -1,7 +1,7 @@
 //! How many statements each endpoint sends: the budget of docs/architecture.md, counted on the wire.
 
 use crate::support::proxy::Network;
-use crate::support::{Answer, ProofKey, RelyingParty, Scene, TestApp, database, param};
+use crate::support::{Answer, ProofKey, RelyingParty, Scene, TestApp, Tokens, database, param};
 
 /// The fewest statements of several runs: a new connection prepares its statements first, and what was announced is read again beside them.
 async fn fewest(
@@ -92,4 +92,30 @@ async fn each_endpoint_keeps_to_its_budget_of_statements() {
     assert_eq!(fewest(&network, scene, access, authorize).await, 2, "an authorization request with a session");
     assert_eq!(fewest(&network, scene, nothing, push).await, 1, "a pushed request");
     assert_eq!(fewest(&network, scene, pushed, authorize_pushed).await, 3, "the same with a request that was pushed");
+}
+
+#[tokio::test]
+async fn claims_that_are_asked_for_by_name_cost_no_statement_more() {
+    const ASKED: &[(&str, &str)] = &[("claims", r#"{"userinfo":{"name":null},"id_token":{"email":null}}"#)];
+    let network = Network::to(&database::fresh().await).await;
+    let app = TestApp::beside(&network.database_url).await;
+    let scene = &mut Scene::over(app, |metadata| metadata).await;
+    scene.rp.scope = "openid".into();
+    let access = async |scene: &mut Scene| scene.tokens_for(ASKED).await.access().to_owned();
+    let refresh = async |scene: &mut Scene| scene.tokens_for(ASKED).await.refresh().to_owned();
+    let code = async |scene: &mut Scene| scene.code_for(ASKED).await;
+    let userinfo = async |scene: &mut Scene, token: &str| {
+        let answer = scene.userinfo(token).await;
+        assert_eq!(answer.json()["name"], "Pat Person");
+        answer
+    };
+    let holds_email = |answer: Answer| {
+        assert!(Tokens::of(&answer).claims("id_token")["email"].is_string());
+        answer
+    };
+    let redeem = async |scene: &mut Scene, code: &str| holds_email(scene.redeem(code).await);
+    let rotate = async |scene: &mut Scene, token: &str| holds_email(scene.refresh(token).await);
+    assert_eq!(fewest(&network, scene, access, userinfo).await, 1, "userinfo");
+    assert_eq!(fewest(&network, scene, refresh, rotate).await, 1, "refresh");
+    assert_eq!(fewest(&network, scene, code, redeem).await, 2, "code redemption");
 }

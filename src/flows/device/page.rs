@@ -8,7 +8,8 @@ use super::guesses::{MOST, Verdict, WHILE};
 use super::{Engine, InternalError, USER_CODE};
 use crate::crypto;
 use crate::domain::{
-    Actor, AuditEvent, Client, DeviceRequest, GrantDetails, GrantId, GrantType, Origin, RedirectUri, Secret, Session,
+    Actor, AuditEvent, Client, DeviceRequest, GrantDetails, GrantId, GrantType, Origin, RedirectUri, RequestedClaims,
+    Secret, Session,
 };
 use crate::flows::browser::Browser;
 use crate::flows::sign_in::NewCookies;
@@ -278,6 +279,7 @@ fn details(request: &DeviceRequest, session: &Session) -> GrantDetails {
         session_id: session.id,
         scope: request.scope.clone(),
         resources: request.resources.clone(),
+        requested_claims: RequestedClaims::default(),
         authentication: session.authentication.clone(),
         nonce: None,
         redirect_uri: RedirectUri::from_registered(String::new()),

@@ -13,7 +13,8 @@ use crate::flows::sign_in::NewCookies;
 use crate::flows::{Engine, InternalError};
 use crate::protocol::error::OAuthError;
 
-use super::sign_in::{client_view, duration_in_words, scope_view};
+use super::asked::scope_view;
+use super::sign_in::{client_view, duration_in_words};
 use super::views::{Device, DeviceConfirm, DeviceDone};
 use super::{BrowserParams, PLAIN, internal, render, see_other, stale_form, stopped};
 use crate::http::{Public, cookies};

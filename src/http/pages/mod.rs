@@ -3,6 +3,7 @@
 //! Owns: which struct of `views` is shown with which status and headers. Does not own: the next step; `flows` says it.
 
 mod answer;
+mod asked;
 mod assets;
 mod device;
 mod logout;

@@ -17,7 +17,8 @@ use crate::protocol::params::Params;
 use crate::telemetry;
 
 use super::answer::go;
-use super::views::{ClientView, Consent, Login, ScopeView, SignedIn};
+use super::asked::asked_for;
+use super::views::{ClientView, Consent, Login, SignedIn};
 use super::{
     AUTHORIZE, BrowserParams, PLAIN, Policy, again_by_get, came_without_session, device, internal, render, see_other,
     stale_form, stopped,
@@ -279,7 +280,7 @@ fn show_consent(engine: &Engine, browser: &Browser, pending: &Pending) -> Result
     let page = Consent {
         client: client_view(client),
         username: session.as_ref().map(|session| session.email.clone()).unwrap_or_default(),
-        scopes: request.scope.tokens().filter(|token| *token != "openid").map(scope_view).collect(),
+        scopes: asked_for(&request.consent()),
         redirect_host: request.redirect_uri.display_host(),
         unverified: !identity_is_assured(request, client) || client.metadata.protocol.registered_openly,
         switch_href: format!("/login?request={}", authorize::for_another_account(engine, request)?),
@@ -333,16 +334,4 @@ pub(super) fn client_view(client: &Client) -> ClientView {
         policy_uri: m.policy_uri.clone(),
         tos_uri: m.tos_uri.clone(),
     }
-}
-
-pub(super) fn scope_view(token: &str) -> ScopeView {
-    let (title, detail) = match token {
-        "profile" => ("See your profile", "Your name, picture, birthday, language and what else is in your profile."),
-        "email" => ("See your e-mail address", "The address, and whether it was verified."),
-        "address" => ("See your postal address", "Street, city, region, postal code and country."),
-        "phone" => ("See your phone number", "The number, and whether it was verified."),
-        "offline_access" => ("Stay connected", "Keep this access while you are away, until you take it back."),
-        api => (api, "A permission of an API that this application uses."),
-    };
-    ScopeView { name: token.to_owned(), title: title.to_owned(), detail: detail.to_owned() }
 }

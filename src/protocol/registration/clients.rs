@@ -230,6 +230,8 @@ fn judge_admin_scope(metadata: &ClientMetadata, problems: &mut Problems) {
 fn judge_lifetimes(metadata: &ClientMetadata, problems: &mut Problems) {
     let (absolute, idle) = (metadata.refresh_token_absolute_lifetime, metadata.refresh_token_idle_lifetime);
     problems.require_seconds("access_token_lifetime", metadata.access_token_lifetime, 10, 86_400);
+    let authentication_age = metadata.protocol.userinfo_max_authentication_age;
+    problems.require_seconds("userinfo_max_authentication_age", authentication_age, 10, 31_536_000);
     problems.require_seconds("refresh_token_absolute_lifetime", absolute, 1, i32::MAX);
     problems.require_seconds("refresh_token_idle_lifetime", idle, 1, i32::MAX);
     problems.require_seconds("refresh_token_grace_period", metadata.refresh_token_grace_period, 0, 300);

@@ -62,6 +62,7 @@ pub fn complete(
             tls_client_auth_san_ip: own.protocol.tls_client_auth_san_ip.clone(),
             tls_client_auth_san_email: own.protocol.tls_client_auth_san_email.clone(),
             tls_client_certificate_bound_access_tokens: own.protocol.tls_client_certificate_bound_access_tokens,
+            userinfo_max_authentication_age: own.protocol.userinfo_max_authentication_age,
             registered_openly: own.protocol.registered_openly,
             ..wanted.protocol
         },
@@ -233,11 +234,13 @@ mod tests {
         held.protocol.require_pushed_authorization_requests = true;
         held.protocol.require_signed_request_object = true;
         held.protocol.dpop_bound_access_tokens = true;
+        held.protocol.userinfo_max_authentication_age = Some(60);
         held.protocol.refresh_token_rotation = RefreshTokenRotation::Static;
         let wanted = ClientMetadata { token_endpoint_auth_method: ClientAuthMethod::PrivateKeyJwt, ..web() };
         let kept = completed(wanted.clone(), Some(&held)).protocol;
         assert!(kept.require_pushed_authorization_requests && kept.require_signed_request_object);
         assert!(kept.dpop_bound_access_tokens && kept.refresh_token_rotation == RefreshTokenRotation::Static);
+        assert_eq!(kept.userinfo_max_authentication_age, Some(60));
         held.protocol.dpop_bound_access_tokens = false;
         held.protocol.tls_client_certificate_bound_access_tokens = true;
         let kept = completed(wanted, Some(&held)).protocol;

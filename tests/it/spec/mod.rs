@@ -20,5 +20,6 @@ mod rfc9068;
 mod rfc9101;
 mod rfc9126;
 mod rfc9449;
+mod rfc9470;
 mod rp_initiated_logout;
 mod signed_answers;

@@ -67,7 +67,7 @@ async fn section_3_the_document_says_exactly_what_works() {
         "dpop_signing_alg_values_supported": ["ES256", "RS256", "PS256", "EdDSA", "Ed25519"],
         "claim_types_supported": ["normal"],
         "claims_supported": document["claims_supported"],
-        "claims_parameter_supported": false,
+        "claims_parameter_supported": true,
         "acr_values_supported": ["urn:keystead:acr:password"],
         "ui_locales_supported": ["en"],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],

@@ -134,8 +134,7 @@ async fn protocol_24_userinfo_carries_what_the_scope_releases_and_the_id_token_d
         names.join(" ")
     };
     for (scope, released) in table {
-        let claims = r#"{"userinfo":{"name":{"essential":true}},"id_token":{"email":null}}"#;
-        let tokens = scene.tokens_for(&[("scope", scope), ("claims", claims)]).await;
+        let tokens = scene.tokens_for(&[("scope", scope)]).await;
         assert_eq!(names(&scene.userinfo(tokens.access()).await.json()), released, "{scope}");
         assert_eq!(names(&tokens.claims("id_token")), own, "{scope}");
         for claims in [tokens.claims("access_token"), tokens.claims("id_token")] {

@@ -135,6 +135,11 @@ pub struct ClientDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schemas::SigningAlgorithmName>)]
     pub userinfo_signed_response_alg: Option<SigningAlgorithm>,
+    /// Seconds that the sign-in of the person may be old when the client asks userinfo. Userinfo then answers an older one with
+    /// `insufficient_user_authentication`, and the client repeats its authorization request with `max_age` (RFC 9470). Any age when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 10, maximum = 31_536_000)]
+    pub userinfo_max_authentication_age: Option<i32>,
     /// The algorithm of introspection answers that it asks for as JWTs by `Accept`; `RS256` when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schemas::SigningAlgorithmName>)]
@@ -226,6 +231,7 @@ impl ClientDocument {
             backchannel_logout_uri: m.protocol.backchannel_logout_uri,
             frontchannel_logout_uri: m.protocol.frontchannel_logout_uri,
             userinfo_signed_response_alg: m.protocol.userinfo_signed_response_alg,
+            userinfo_max_authentication_age: m.protocol.userinfo_max_authentication_age,
             introspection_signed_response_alg: m.protocol.introspection_signed_response_alg,
             profile: Some(m.protocol.profile),
             tls_client_certificate_bound_access_tokens: Some(m.protocol.tls_client_certificate_bound_access_tokens),
@@ -322,6 +328,7 @@ impl ClientDocument {
             backchannel_logout_uri: self.backchannel_logout_uri.clone(),
             frontchannel_logout_uri: self.frontchannel_logout_uri.clone(),
             userinfo_signed_response_alg: self.userinfo_signed_response_alg,
+            userinfo_max_authentication_age: self.userinfo_max_authentication_age,
             introspection_signed_response_alg: self.introspection_signed_response_alg,
             tls_client_certificate_bound_access_tokens: bound_to_certificate,
             // Of the two ways to bind a token the profile's gives way to the one that is asked for.

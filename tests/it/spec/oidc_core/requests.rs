@@ -51,6 +51,35 @@ async fn protocol_14_hints_and_unknown_parameters_never_cause_an_error() {
 }
 
 #[tokio::test]
+async fn protocol_13_protocol_14_hints_cause_no_error_in_pushed_and_silent_requests_either() {
+    let (app, rp, mut browser) = scene().await;
+    rp.code(&app, &mut browser, PAT).await;
+    let long = "x".repeat(2500);
+    for (name, value) in [
+        ("display", "page"),
+        ("display", "hologram"),
+        ("ui_locales", "de-CH-1901 fr en"),
+        ("ui_locales", " "),
+        ("claims_locales", "de tlh x-"),
+        ("login_hint", "somebody-else@example.com"),
+        ("login_hint", &long),
+        ("acr_values", &long),
+        ("acr_values", " \t urn:keystead:acr:password\u{1}"),
+    ] {
+        let what = format!("{name}={}", &value[..value.len().min(40)]);
+        let more = [(name, value), ("prompt", "none")];
+        let pushed = rp.pushed_path(&app, &more).await;
+        for path in [rp.authorization_path(&more), pushed] {
+            let answer = browser.get(&app, &path).await;
+            let tokens = redeem(&app, &rp, &answer).await;
+            let info = app.get_as("/oauth2/userinfo", &format!("Bearer {}", tokens.access())).await;
+            assert_eq!(info.json()["email"], PAT, "{what}: a hint changes nobody");
+            assert_eq!(tokens.claims("id_token")["acr"], "urn:keystead:acr:password", "{what}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn protocol_15_get_and_post_work_alike_and_the_order_does_not_matter() {
     let (app, rp, mut browser) = scene().await;
     let first = rp.tokens(&app, &mut browser, PAT).await;
