@@ -58,7 +58,9 @@ pub async fn userinfo(engine: &Engine, presented: &PresentedToken) -> Result<Use
             OAuthError::new(ErrorCode::InsufficientScope, "Userinfo needs an access token with scope openid.").into()
         );
     }
-    let claims = user_info(&user, &token.scope);
+    let mut claims = user_info(&user, &token.scope);
+    // Core §5.3.2: the same `sub` as in the ID token, which is what the client calls the person.
+    claims.insert("sub".to_owned(), token.subject.as_ref().into());
     let client = ClientId::parse(&token.client_id).map(|id| engine.snapshots.client(&id)).transpose()?.flatten();
     let algorithm = client.and_then(|client| client.metadata.protocol.userinfo_signed_response_alg);
     let Some(algorithm) = algorithm else { return Ok(UserInfo::Plain(claims)) };

@@ -25,6 +25,8 @@ pub enum Step {
 pub struct Facts<'a> {
     /// The browser's live session.
     pub session: Option<&'a Session>,
+    /// What the client calls the person of that session.
+    pub subject: Option<&'a str>,
     /// What the person allowed this client before.
     pub remembered: &'a Scope,
     /// Whether the person has just allowed this very request.
@@ -39,7 +41,7 @@ pub fn next_step(request: &AuthorizationRequest, client: &Client, facts: Facts<'
     let Some(session) = facts.session.filter(|session| signed_in_recently_enough(request, session, facts.now)) else {
         return login(request);
     };
-    if request.expected_user.is_some_and(|expected| expected != session.user_id.0) {
+    if request.expected_user.is_some() && request.expected_user.as_deref() != facts.subject {
         // §3.1.2.1 id_token_hint: somebody else is signed in. Ask for the right person once, then give up rather than go round.
         return if is_fresh(request, session) { Step::Refuse(login_required()) } else { login(request) };
     }
@@ -172,6 +174,7 @@ mod tests {
         fn step(&self) -> Step {
             let facts = Facts {
                 session: self.session.as_ref(),
+                subject: self.session.as_ref().map(|_| "pat"),
                 remembered: &self.remembered,
                 allowed_now: self.allowed_now,
                 now: self.now,
@@ -237,7 +240,7 @@ mod tests {
     #[test]
     fn an_id_token_hint_for_somebody_else_asks_once_and_then_refuses() {
         let mut scene = Scene::quiet();
-        scene.request.expected_user = Some(Uuid::max());
+        scene.request.expected_user = Some("somebody else".into());
         assert_eq!(scene.step(), Step::Login);
         scene.sign_in(scene.now + Duration::seconds(1));
         assert_eq!(scene.refusal(), Some(ErrorCode::LoginRequired));

@@ -1,5 +1,6 @@
 //! OpenID Connect Core 1.0: the authorization endpoint as relying parties meet it.
 
+mod pairwise;
 mod prompts;
 mod requests;
 mod responses;
