@@ -1,13 +1,15 @@
 //! Core §8: clients that know people by names of their sector.
 
-use keystead::domain::{ClientMetadata, RedirectUri, RegistrationMode, SubjectType, UserId};
+use keystead::domain::{
+    ClientMetadata, GrantType, RedirectUri, RegistrationMode, Scope, SigningAlgorithm, SubjectType, UserId,
+};
 use serde_json::{Value, json};
 use time::Duration as Span;
 
 use super::{PAT, error};
 use crate::support::{
-    AdminApi, Browser, Operator, Publisher, Registrant, RelyingParty, Scene, TestApp, Tokens, own_metadata, param,
-    web_metadata,
+    AdminApi, Browser, Operator, Publisher, Registrant, RelyingParty, Scene, TestApp, Tokens, jwt_part, own_metadata,
+    param, web_metadata,
 };
 
 fn pairwise(metadata: ClientMetadata) -> ClientMetadata {
@@ -86,6 +88,35 @@ async fn section_8_whatever_tells_the_client_of_the_person_uses_its_name() {
 }
 
 #[tokio::test]
+async fn section_8_a_signed_userinfo_answer_and_an_exchanged_token_keep_the_name() {
+    let app = TestApp::start().await;
+    let mut gateway = ClientMetadata { grant_types: vec![GrantType::TokenExchange], ..ClientMetadata::default() };
+    gateway.scope = Scope::parse("a:read").unwrap();
+    gateway.protocol.token_exchange_audiences = vec!["https://a.example".into()];
+    gateway.protocol.token_exchange_impersonation = true;
+    let gateway = app.client("gateway", gateway).await;
+    app.resource_server("https://a.example", "a:read", SigningAlgorithm::Es256, &["gateway"]).await;
+    let mut scene = Scene::over(app, |metadata| {
+        let mut metadata = pairwise(metadata);
+        metadata.protocol.userinfo_signed_response_alg = Some(SigningAlgorithm::Es256);
+        metadata.scope = Scope::parse("openid a:read").unwrap();
+        metadata
+    })
+    .await;
+    let tokens = scene.tokens().await;
+    let (sub, _) = names(&tokens);
+    assert_eq!(jwt_part(&scene.userinfo(tokens.access()).await.body, 1)["sub"], sub);
+    let params = [
+        ("grant_type", GrantType::TokenExchange.as_str()),
+        ("subject_token", tokens.access()),
+        ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+    ];
+    let exchanged = Tokens::of(&scene.app.post_as("/oauth2/token", gateway.pair(), &params).await);
+    assert_eq!(exchanged.claims("access_token")["sub"], sub);
+    assert!(!exchanged.claims("access_token").to_string().contains(&scene.user.to_string()));
+}
+
+#[tokio::test]
 async fn section_8_a_logout_token_has_the_names_of_the_id_token() {
     let publisher = Publisher::of("").await;
     let address = publisher.url("/backchannel");
@@ -101,7 +132,7 @@ async fn section_8_a_logout_token_has_the_names_of_the_id_token() {
     assert!(answer.body.contains("You are signed out"), "the hint finds the session: {}", answer.body);
     scene.app.engine.tell_logouts().await.unwrap();
     let [body] = publisher.received().try_into().unwrap();
-    let logout: Value = crate::support::jwt_part(&body, 1);
+    let logout: Value = jwt_part(&body, 1);
     assert_eq!((logout["sub"].clone(), logout["sid"].clone()), {
         let (sub, sid) = names(&tokens);
         (json!(sub), json!(sid))
