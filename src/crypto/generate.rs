@@ -50,7 +50,7 @@ fn private_part(algorithm: KeyAlgorithm, random: &Random) -> Result<SecretBytes,
             let der: Pkcs8V1Der<'_> = RsaKeyPair::generate(KeySize::Rsa2048)?.as_der()?;
             der.as_ref().to_vec()
         }
-        KeyAlgorithm::HmacSha256 => random.bytes::<32>().to_vec(),
+        KeyAlgorithm::HmacSha256 | KeyAlgorithm::PairwiseNames => random.bytes::<32>().to_vec(),
     };
     Ok(SecretBytes::new(bytes))
 }

@@ -1,6 +1,7 @@
 //! The keys of one moment, decrypted and parsed; replaced as a whole when a key is made, rotated or revoked.
 
 use super::mac_key::MacKey;
+use super::pairwise::PairwiseKey;
 use super::{CryptoError, KeyEncryptionKeys, SigningKey, TokenRefused};
 use crate::domain::{KeyAlgorithm, KeyRecord, KeyState, Kid, SigningAlgorithm, Timestamp};
 
@@ -12,6 +13,7 @@ pub struct Keyring {
     records: Vec<KeyRecord>,
     signing: Vec<Held<SigningKey>>,
     mac: Vec<Held<MacKey>>,
+    pairwise: Option<PairwiseKey>,
 }
 
 /// A usable key and the place of its record.
@@ -50,9 +52,25 @@ impl Keyring {
                     let key = MacKey::new(record.kid, &private)?;
                     ring.mac.push(Held { record: index, key });
                 }
+                // It has a place of its own, below.
+                KeyAlgorithm::PairwiseNames => {}
             }
         }
         Ok(ring)
+    }
+
+    /// The same with the key that makes pairwise names, where there is one already.
+    ///
+    /// # Errors
+    /// As [`Keyring::load`].
+    pub fn with_pairwise(mut self, record: Option<&KeyRecord>, keks: &KeyEncryptionKeys) -> Result<Self, CryptoError> {
+        self.pairwise = record.map(|record| PairwiseKey::new(record.kid, &keks.unwrap(record)?)).transpose()?;
+        Ok(self)
+    }
+
+    /// The key that makes pairwise names.
+    pub(super) fn pairwise(&self) -> Option<&PairwiseKey> {
+        self.pairwise.as_ref()
     }
 
     /// Every record, the one that activates last first; also those of retired and revoked keys.

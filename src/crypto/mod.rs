@@ -12,6 +12,7 @@ mod jws;
 mod kek;
 mod keyring;
 mod mac_key;
+mod pairwise;
 mod password;
 mod position;
 mod random;

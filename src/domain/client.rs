@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use time::Duration;
+use url::Url;
 
-use super::{ClientId, ClientProtocol, RedirectUri, Scope, SecretId, Timestamp};
+use super::{ClientId, ClientProtocol, RedirectUri, Scope, SecretId, SubjectType, Timestamp};
 
 /// How a client proves who it is (RFC 7591 `token_endpoint_auth_method`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -182,6 +183,23 @@ impl Default for ClientMetadata {
             refresh_token_grace_period: None,
             protocol: ClientProtocol::default(),
         }
+    }
+}
+
+impl ClientMetadata {
+    /// The host that stands for all clients which call people by the same names (OpenID Connect Core §8.1); `None`: it calls them by their
+    /// public ids.
+    ///
+    /// Registration accepts no pairwise client whose sector is not known. Should one be there, it has a sector of nobody: never public ids.
+    #[must_use]
+    pub fn sector(&self) -> Option<String> {
+        if self.protocol.subject_type == SubjectType::Public {
+            return None;
+        }
+        let listed = self.protocol.sector_identifier_uri.as_deref();
+        let place = listed.or_else(|| self.redirect_uris.first().map(RedirectUri::as_str));
+        let host = place.and_then(|place| Url::parse(place).ok()?.host_str().map(str::to_owned));
+        Some(host.unwrap_or_default())
     }
 }
 

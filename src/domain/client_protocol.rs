@@ -51,6 +51,12 @@ pub struct ClientProtocol {
     /// Where it is told by the browser that a session is over (OpenID Connect Front-Channel Logout §2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frontchannel_logout_uri: Option<String>,
+    /// What it calls people (OpenID Connect Core §8).
+    #[serde(skip_serializing_if = "SubjectType::is_default")]
+    pub subject_type: SubjectType,
+    /// Where all redirect URIs of its sector are listed (OpenID Connect Registration §5); its host is then the sector.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sector_identifier_uri: Option<String>,
     /// The algorithm of its userinfo answers (OpenID Connect Registration §2); plain JSON where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub userinfo_signed_response_alg: Option<SigningAlgorithm>,
@@ -143,6 +149,26 @@ pub enum ClientProfile {
 super::client::text_form!(ClientProfile { Default => "default", Fapi2 => "fapi2", Native => "native", Mcp => "mcp" });
 
 impl ClientProfile {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What a client calls people.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SubjectType {
+    /// By the same id as every other such client.
+    #[default]
+    Public,
+    /// By a name that only clients of its sector know, so that two sectors cannot find out whom they have in common.
+    Pairwise,
+}
+
+super::client::text_form!(SubjectType { Public => "public", Pairwise => "pairwise" });
+
+impl SubjectType {
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
     fn is_default(&self) -> bool {
         *self == Self::default()

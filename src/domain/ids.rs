@@ -56,7 +56,7 @@ uuid_id!(
 );
 
 /// A client's public name (RFC 6749 §2.2): 1 to 128 printable ASCII characters without space, never in the form of a UUID, and
-/// neither `.` nor `..`, which no path can hold (RFC 3986 §5.2.4).
+/// nor of 32 bytes in base64url, and neither `.` nor `..`, which no path can hold (RFC 3986 §5.2.4).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct ClientId(String);
@@ -64,12 +64,14 @@ pub struct ClientId(String);
 impl ClientId {
     /// Checks the form. `None`: not a possible client id, so no client has it.
     ///
-    /// A UUID is refused because a person's `sub` is one: RFC 9068 §5 wants a client's `sub` never to equal a person's.
+    /// A UUID and 32 bytes in base64url are refused because a person's `sub` is one of them: RFC 9068 §5 wants a client's `sub` never to
+    /// equal a person's.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let printable = text.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
         let addressable = !matches!(text, "." | "..");
         let plausible = printable && (1..=128).contains(&text.len()) && addressable && Uuid::try_parse(text).is_err();
+        let plausible = plausible && KeyThumbprint::parse(text).is_none();
         plausible.then(|| Self(text.to_owned()))
     }
 
@@ -153,6 +155,8 @@ mod tests {
             "018f3c1e-0000-7000-8000-000000000000",
             "018f3c1e000070008000000000000000",
             "urn:uuid:018f3c1e-0000-7000-8000-000000000000",
+            // A pairwise name.
+            "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
         ] {
             assert_eq!(ClientId::parse(id), None, "{id}");
         }

@@ -35,10 +35,13 @@ pub enum KeyAlgorithm {
     Signing(SigningAlgorithm),
     /// Derives codes and refresh tokens and seals unfinished requests; never published.
     HmacSha256,
+    /// Makes the names by which pairwise clients know people. It has a table of its own and no stages of life: with another key everybody
+    /// would be a stranger to those clients.
+    PairwiseNames,
 }
 
 impl KeyAlgorithm {
-    /// Every kind of key that a running server needs.
+    /// Every kind of key that rotates.
     pub const ALL: [Self; 5] = [
         Self::Signing(SigningAlgorithm::Es256),
         Self::Signing(SigningAlgorithm::Rs256),
@@ -53,10 +56,11 @@ impl KeyAlgorithm {
         match self {
             Self::Signing(algorithm) => algorithm.as_str(),
             Self::HmacSha256 => "HMAC-SHA256",
+            Self::PairwiseNames => "pairwise names",
         }
     }
 
-    /// Reads the text form.
+    /// Reads the text form of a kind that rotates.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text == "HMAC-SHA256" { Some(Self::HmacSha256) } else { SigningAlgorithm::parse(text).map(Self::Signing) }

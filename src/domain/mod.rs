@@ -29,7 +29,7 @@ pub use claims::{ClaimNames, Consent, RequestedClaims, scope_of_claim};
 pub use client::{
     ApplicationType, Client, ClientAuthMethod, ClientMetadata, ClientSecret, GrantType, MetadataProblem, RefreshPolicy,
 };
-pub use client_protocol::{ClientProfile, ClientProtocol, RefreshTokenRotation};
+pub use client_protocol::{ClientProfile, ClientProtocol, RefreshTokenRotation, SubjectType};
 pub use clock::{Clock, Timestamp};
 pub use device::{DeviceDecision, DevicePoll, DeviceRequest};
 pub use exchange::Ancestor;

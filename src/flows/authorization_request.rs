@@ -1,7 +1,7 @@
 //! From parameters to a judged authorization request, at the authorization endpoint and at the one for pushed requests.
 
 use crate::crypto::{self, Expiry, ForeignJwt};
-use crate::domain::{Client, RequestId};
+use crate::domain::{Client, ClientId, RequestId};
 use crate::protocol::authorize::{self, Addressee, AuthorizationRequest, Form, Refusal};
 use crate::protocol::claims::{ID_TOKEN_TYPE, IdTokenClaims};
 use crate::protocol::error::{ErrorCode, OAuthError};
@@ -64,7 +64,7 @@ fn judge_rest(
 ) -> Result<AuthorizationRequest, OAuthError> {
     let now = engine.clock.now();
     let id = RequestId(engine.random.uuid_v7(now));
-    let request = with_hint(engine, authorize::judge(client, addressee, params, id, now)?, params)?;
+    let request = with_hint(engine, client, authorize::judge(client, addressee, params, id, now)?, params)?;
     // An impossible audience is told now rather than after the person has signed in.
     match audience(engine, &request.scope, &request.resources) {
         Ok(_) | Err(FlowError::Internal(_)) => Ok(request),
@@ -100,22 +100,28 @@ async fn read_object(
 /// Reads `id_token_hint`: whom the application expects.
 fn with_hint(
     engine: &Engine,
+    client: &Client,
     request: AuthorizationRequest,
     params: &Params,
 ) -> Result<AuthorizationRequest, OAuthError> {
     let Some(hint) = params.one("id_token_hint")? else { return Ok(request) };
     let refused = || OAuthError::invalid_request("The id_token_hint is not an ID token that this server issued.");
     // Unread it must not be dropped: the answer could then be about another person than the application expects.
-    let keyring = engine.snapshots.keyring().map_err(|_| {
-        OAuthError::new(
-            ErrorCode::TemporarilyUnavailable,
-            "The id_token_hint cannot be checked now; try again in a moment.",
-        )
-    })?;
+    let unavailable = |_| {
+        let sentence = "The id_token_hint cannot be checked now; try again in a moment.";
+        OAuthError::new(ErrorCode::TemporarilyUnavailable, sentence)
+    };
+    let keyring = engine.snapshots.keyring().map_err(unavailable)?;
     let now = engine.clock.now();
     let claims =
         crypto::verify::<IdTokenClaims>(&keyring, hint, &[ID_TOKEN_TYPE], &engine.policy.issuer, now, Expiry::Ignore);
     let (_, claims) = claims.map_err(|_| refused())?;
-    let expected = uuid::Uuid::try_parse(&claims.sub).map_err(|_| refused())?;
-    Ok(AuthorizationRequest { expected_user: Some(expected), ..request })
+    // What a client of another sector calls the person says nothing about whom this one means.
+    let its_client = ClientId::parse(&claims.aud).map(|id| engine.snapshots.client(&id).map_err(unavailable));
+    let its_sector = its_client.transpose()?.flatten().and_then(|client| client.metadata.sector());
+    if claims.aud != client.id.as_str() && its_sector != client.metadata.sector() {
+        let sentence = "The id_token_hint was made for another client, which knows people by other names; send one of this client's own.";
+        return Err(OAuthError::invalid_request(sentence));
+    }
+    Ok(AuthorizationRequest { expected_user: Some(claims.sub), ..request })
 }

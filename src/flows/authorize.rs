@@ -14,7 +14,7 @@ use crate::store;
 
 use super::browser::Browser;
 use super::respond::{Delivery, deliver, refusal};
-use super::{Engine, InternalError, authorization_request, pushed_request};
+use super::{Engine, InternalError, authorization_request, pushed_request, subject};
 
 const SEAL: &str = "authorization request";
 
@@ -194,7 +194,14 @@ async fn advance(
         Some((session, remembered)) => (Some(session), remembered),
         None => (None, Consent::default()),
     };
-    let facts = Facts { session: session.as_ref(), remembered: &remembered, allowed_now, now: engine.clock.now() };
+    let subject = session.as_ref().map(|session| subject::of_person(engine, &client, session.user_id)).transpose()?;
+    let facts = Facts {
+        session: session.as_ref(),
+        subject: subject.as_deref(),
+        remembered: &remembered,
+        allowed_now,
+        now: engine.clock.now(),
+    };
     let step = interaction::next_step(&request, &client, facts);
     match (step, session) {
         (Step::Issue, Some(session)) => {

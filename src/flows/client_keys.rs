@@ -120,13 +120,17 @@ async fn read(outbound: &Outbound, address: &str) -> Result<(ForeignKeys, Option
 #[must_use]
 pub fn judge(engine: &Engine, metadata: &ClientMetadata) -> Vec<MetadataProblem> {
     let problem = |field: &str, sentence: String| MetadataProblem { field: field.to_owned(), sentence };
-    let ClientProtocol { jwks, jwks_uri, backchannel_logout_uri, .. } = &metadata.protocol;
+    let ClientProtocol { jwks, jwks_uri, backchannel_logout_uri, sector_identifier_uri, .. } = &metadata.protocol;
     let set = jwks.as_ref().and_then(|set| ForeignKeys::of_set(set).err());
     let set = set.map(|error| {
         let remedy = "send a JWK set with at least one public signing key and no private part";
         problem("jwks", format!("cannot be used: {error}; {remedy}"))
     });
-    let addresses = [("jwks_uri", jwks_uri), ("backchannel_logout_uri", backchannel_logout_uri)];
+    let addresses = [
+        ("jwks_uri", jwks_uri),
+        ("backchannel_logout_uri", backchannel_logout_uri),
+        ("sector_identifier_uri", sector_identifier_uri),
+    ];
     let addresses = addresses.into_iter().filter_map(|(field, address)| {
         let error = engine.outbound.check(address.as_deref()?).err()?;
         Some(problem(field, format!("cannot be used: {error}")))

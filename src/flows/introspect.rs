@@ -5,9 +5,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::crypto::{self, PositionKind};
-use crate::domain::{ClientId, SigningAlgorithm, Timestamp};
+use crate::domain::{Client, ClientId, SigningAlgorithm, Timestamp};
 use crate::protocol::claims::{grant_of, numeric_date};
-use crate::protocol::client_auth::Credentials;
+use crate::protocol::client_auth::{AuthenticatedClient, Credentials};
 use crate::protocol::introspection::{Answer, may_learn};
 use crate::protocol::params::Params;
 use crate::protocol::refresh::end_of;
@@ -17,7 +17,7 @@ use crate::telemetry;
 use super::client_auth::authenticate_confidential;
 use super::issue::sign;
 use super::verified::VerifiedToken;
-use super::{Engine, FlowError, InternalError};
+use super::{Engine, FlowError, InternalError, subject};
 
 /// JOSE `typ` of signed answers (RFC 9701 §5), and their media type without `application/`.
 pub const INTROSPECTION_TYPE: &str = "token-introspection+jwt";
@@ -32,7 +32,7 @@ pub async fn introspect_signed(
     params: &Params,
 ) -> Result<String, FlowError> {
     let caller = authenticate_confidential(engine, credentials, params).await?;
-    let answer = answer(engine, caller.id(), params).await?;
+    let answer = answer(engine, &caller, params).await?;
     let answer: Value = serde_json::from_str(&answer).map_err(|_| InternalError::Unwritable("introspection answer"))?;
     let claims = json!({
         "iss": engine.policy.issuer,
@@ -51,15 +51,15 @@ pub async fn introspect_signed(
 /// `invalid_client`, `invalid_request`.
 pub async fn introspect(engine: &Engine, credentials: &Credentials, params: &Params) -> Result<String, FlowError> {
     let caller = authenticate_confidential(engine, credentials, params).await?;
-    answer(engine, caller.id(), params).await
+    answer(engine, &caller, params).await
 }
 
-async fn answer(engine: &Engine, caller: &ClientId, params: &Params) -> Result<String, FlowError> {
+async fn answer(engine: &Engine, caller: &AuthenticatedClient, params: &Params) -> Result<String, FlowError> {
     let token = params.required("token")?;
     let answer = if token.starts_with("ksr_") {
-        refresh_token(engine, token, caller).await?
+        refresh_token(engine, token, caller.client()).await?
     } else {
-        access_token(engine, token, caller).await?
+        access_token(engine, token, caller.id()).await?
     };
     telemetry::introspection(answer.is_some());
     match answer {
@@ -83,7 +83,7 @@ async fn access_token(engine: &Engine, token: &str, caller: &ClientId) -> Result
 }
 
 /// What is said about a refresh token; `None`: that it is not active.
-async fn refresh_token(engine: &Engine, token: &str, caller: &ClientId) -> Result<Option<String>, InternalError> {
+async fn refresh_token(engine: &Engine, token: &str, caller: &Client) -> Result<Option<String>, InternalError> {
     let now = engine.clock.now();
     let keyring = engine.snapshots.keyring()?;
     let Some((position, _)) = crypto::open(&keyring, PositionKind::RefreshToken, token, now) else {
@@ -91,9 +91,11 @@ async fn refresh_token(engine: &Engine, token: &str, caller: &ClientId) -> Resul
     };
     let grant = engine.store.grant(position.grant, now).await?;
     let live = grant.filter(|grant| {
-        grant.details.client_id == *caller && grant.generation == position.generation && end_of(grant, now).is_none()
+        grant.details.client_id == caller.id && grant.generation == position.generation && end_of(grant, now).is_none()
     });
-    live.map(|grant| json(&Answer::refresh_token(&engine.policy.issuer, &grant))).transpose()
+    let Some(grant) = live else { return Ok(None) };
+    let sub = subject::person_in(&keyring, caller, grant.details.user_id)?;
+    json(&Answer::refresh_token(&engine.policy.issuer, sub, &grant)).map(Some)
 }
 
 /// Whether a bearer token is ours, unexpired, and nothing in the database speaks against it. `None`: it is of no use.

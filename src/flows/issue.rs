@@ -15,7 +15,7 @@ use crate::protocol::claims::{
 use crate::protocol::token::TokenResponse;
 
 use super::snapshot::ResourceServers;
-use super::{Engine, FlowError, InternalError};
+use super::{Engine, FlowError, InternalError, subject};
 
 /// For whom tokens of this scope are made.
 ///
@@ -108,11 +108,17 @@ impl Mint<'_> {
 
     fn access_token(&self, engine: &Engine, keyring: &Keyring, lifetime: Duration) -> Result<String, InternalError> {
         let authentication = self.grant.map(|grant| &grant.details.authentication);
+        // The client can read its access tokens, so they too call the person as it does.
+        let (sub, sid) = match self.grant {
+            None => (self.client.id.as_str().to_owned(), None),
+            Some(grant) => {
+                let (sub, sid) = self.names(keyring, grant)?;
+                (sub, Some(sid))
+            }
+        };
         let claims = AccessTokenClaims {
             iss: engine.policy.issuer.clone(),
-            sub: self
-                .grant
-                .map_or_else(|| self.client.id.as_str().to_owned(), |grant| grant.details.user_id.to_string()),
+            sub,
             aud: self.audience.values.clone(),
             exp: numeric_date(self.now + lifetime),
             iat: numeric_date(self.now),
@@ -122,13 +128,19 @@ impl Mint<'_> {
             auth_time: authentication.map(|a| numeric_date(a.auth_time)),
             acr: authentication.map(|a| a.acr.clone()),
             amr: authentication.map(|a| a.amr.clone()).unwrap_or_default(),
-            sid: self.grant.map(|grant| grant.details.session_id.to_string()),
+            sid,
             cnf: self.bound,
             act: None,
             exchanged_from: Vec::new(),
         };
         let key = signing_key(keyring, self.audience.algorithm, self.now)?;
         Ok(crypto::sign(key, ACCESS_TOKEN_TYPE, &claims)?)
+    }
+
+    /// What the client calls the person and the session behind a grant.
+    fn names(&self, keyring: &Keyring, grant: &Grant) -> Result<(String, String), InternalError> {
+        let person = subject::person_in(keyring, self.client, grant.details.user_id)?;
+        Ok((person, subject::session_in(keyring, self.client, grant.details.session_id)?))
     }
 
     fn id_token(
@@ -140,16 +152,17 @@ impl Mint<'_> {
     ) -> Result<String, InternalError> {
         let algorithm = self.client.metadata.id_token_signed_response_alg;
         let details = &grant.details;
+        let (sub, sid) = self.names(keyring, grant)?;
         let claims = IdTokenClaims {
             iss: engine.policy.issuer.clone(),
-            sub: details.user_id.to_string(),
+            sub,
             aud: self.client.id.as_str().to_owned(),
             exp: numeric_date(self.now + engine.policy.id_token_lifetime),
             iat: numeric_date(self.now),
             auth_time: numeric_date(details.authentication.auth_time),
             acr: details.authentication.acr.clone(),
             amr: details.authentication.amr.clone(),
-            sid: details.session_id.to_string(),
+            sid,
             // A nonce ties an ID token to the authorization request (Core §3.1.2.1); a refreshed one is not the answer to it any more (§12.2).
             nonce: details.nonce.clone().filter(|_| grant.generation == 1),
             at_hash: Some(crypto::left_half_hash(access_token, algorithm)),

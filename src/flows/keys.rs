@@ -39,8 +39,24 @@ impl Engine {
                     .await?;
             }
         }
+        self.maintain_pairwise_key(&mut tx).await?;
         tx.commit().await?;
         self.reload_keys().await
+    }
+
+    /// Makes the key of pairwise names once and for all, and wraps it again where its key-encryption key was replaced.
+    async fn maintain_pairwise_key(&self, tx: &mut Tx) -> Result<(), InternalError> {
+        let now = self.clock.now();
+        let Some(key) = store::pairwise_key::find(tx.conn()).await? else {
+            let key = crypto::generate(KeyAlgorithm::PairwiseNames, now, now, &self.encryption_keys, &self.random)?;
+            store::pairwise_key::insert(tx.conn(), &key).await?;
+            return Ok(self.audit(tx, &event("key.created", &key, &Actor::System), &Origin::default()).await?);
+        };
+        if let Some(rewrapped) = self.encryption_keys.rewrap(&key, &self.random)? {
+            let (wrapped, id) = (&rewrapped.wrapped, &rewrapped.encryption_key_id);
+            store::pairwise_key::replace_wrapped(tx.conn(), key.kid, wrapped, id).await?;
+        }
+        Ok(())
     }
 
     /// Rotates by hand: makes the successor of one key, or of each. Where one is already waiting, nothing is made. Gives the successors.
@@ -164,6 +180,8 @@ impl Engine {
     fn verification_period(&self, algorithm: KeyAlgorithm) -> Duration {
         let longest = match algorithm {
             KeyAlgorithm::Signing(_) => self.policy.id_token_lifetime.max(LONGEST_ACCESS_TOKEN),
+            // Names of people never end, so their key does not either.
+            KeyAlgorithm::PairwiseNames => return Duration::MAX,
             KeyAlgorithm::HmacSha256 => self.longest_refresh_token(),
         };
         longest + CLOCK_SKEW

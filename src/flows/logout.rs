@@ -6,12 +6,12 @@ use crate::crypto::{self, Expiry};
 use crate::domain::{Client, ClientId, Session};
 use crate::protocol::claims::{ID_TOKEN_TYPE, IdTokenClaims};
 use crate::protocol::error::OAuthError;
-use crate::protocol::logout::{self, AfterLogout, Hint, LogoutRequest, Verdict};
+use crate::protocol::logout::{self, AfterLogout, Hint, KnownSession, LogoutRequest, Verdict};
 use crate::protocol::params::Params;
 use crate::store;
 
 use super::browser::Browser;
-use super::{Engine, FlowError, InternalError};
+use super::{Engine, FlowError, InternalError, subject};
 
 const SEAL: &str = "logout request";
 
@@ -61,12 +61,14 @@ pub async fn begin(engine: &Engine, params: &Params, browser: &Browser) -> Resul
     };
     let named = hint.as_ref().map(|hint| hint.client_id.as_str()).or(request.client_id.as_deref());
     let client = match named.and_then(ClientId::parse) {
-        // One that is switched off can do nothing, so nobody is sent to it either.
-        Some(id) => engine.snapshots.client(&id)?.filter(|client| client.disabled_at.is_none()),
+        Some(id) => engine.snapshots.client(&id)?,
         None => None,
     };
     let session = engine.session(browser, None).await?.map(|(session, _)| session);
-    match (logout::judge(&request, hint.as_ref(), client.as_deref(), session.as_ref()), session) {
+    let known = session.as_ref().map(|session| known(engine, client.as_deref(), session)).transpose()?;
+    // One that is switched off can do nothing, so nobody is sent to it either.
+    let client = client.filter(|client| client.disabled_at.is_none());
+    match (logout::judge(&request, hint.as_ref(), client.as_deref(), known.as_ref()), session) {
         (Verdict::Refuse(error), _) => Err(error.into()),
         (Verdict::End(after), Some(session)) => Ok(Logout::Done(Ended { after, frames: end(engine, &session).await? })),
         (Verdict::Ask(after), Some(session)) => {
@@ -94,6 +96,18 @@ pub async fn confirm(engine: &Engine, sealed: &str, browser: &Browser) -> Result
     }
 }
 
+/// The session as this client knows it; as clients with public ids do where the client is gone.
+fn known(engine: &Engine, client: Option<&Client>, session: &Session) -> Result<KnownSession, InternalError> {
+    let keyring = engine.snapshots.keyring()?;
+    Ok(match client {
+        None => KnownSession { sub: session.user_id.to_string(), sid: session.id.to_string() },
+        Some(client) => KnownSession {
+            sub: subject::person_in(&keyring, client, session.user_id)?,
+            sid: subject::session_in(&keyring, client, session.id)?,
+        },
+    })
+}
+
 /// Ends a session, notes which clients this server has to tell, and gives the addresses that the browser has to tell.
 async fn end(engine: &Engine, session: &Session) -> Result<Vec<String>, InternalError> {
     let mut tx = engine.store.begin("sign out").await?;
@@ -106,8 +120,11 @@ async fn end(engine: &Engine, session: &Session) -> Result<Vec<String>, Internal
     let mut frames = Vec::new();
     for id in clients {
         let client = engine.snapshots.client(&id)?.filter(|client| client.disabled_at.is_none());
-        let address = client.and_then(|client| client.metadata.protocol.frontchannel_logout_uri.clone());
-        frames.extend(address.map(|uri| logout::frame(&uri, &engine.policy.issuer, session)));
+        let Some(client) = client else { continue };
+        if let Some(uri) = &client.metadata.protocol.frontchannel_logout_uri {
+            let sid = subject::session_in(&*engine.snapshots.keyring()?, &client, session.id)?;
+            frames.push(logout::frame(uri, &engine.policy.issuer, &sid));
+        }
     }
     Ok(frames)
 }

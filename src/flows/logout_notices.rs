@@ -12,7 +12,7 @@ use serde_json::json;
 use time::Duration;
 
 use super::issue::sign;
-use super::{Engine, InternalError};
+use super::{Engine, InternalError, subject};
 use crate::domain::{Client, ClientId, SessionId};
 use crate::protocol::claims::numeric_date;
 use crate::store::logout_notices::LogoutNotice;
@@ -131,11 +131,12 @@ impl Engine {
     fn logout_token(&self, client: &Client, notice: &LogoutNotice) -> Result<String, InternalError> {
         let now = self.clock.now();
         let algorithm = client.metadata.id_token_signed_response_alg;
+        let keyring = self.snapshots.keyring()?;
         let claims = json!({
             "iss": self.policy.issuer,
             "aud": client.id,
-            "sub": notice.user_id,
-            "sid": notice.session_id.to_string(),
+            "sub": subject::person_in(&keyring, client, notice.user_id)?,
+            "sid": subject::session_in(&keyring, client, notice.session_id)?,
             "iat": numeric_date(now),
             "exp": numeric_date(now + LIFETIME),
             "jti": self.random.token("").expose(),

@@ -5,14 +5,15 @@ use time::Duration;
 
 use super::admin::clients::{self, ClientDraft, CreatedClient};
 use super::admin::{AdminError, Caller, tolerate};
-use super::{Engine, FlowError, InternalError};
+use super::{Engine, FlowError, InternalError, sector};
 use crate::crypto::{equal, sha256};
 use crate::domain::{
-    Actor, AuditEvent, Client, ClientId, ClientMetadata, InitialAccessTokenId, Origin, RegistrationMode, Scope, Secret,
+    Actor, AuditEvent, Client, ClientId, ClientMetadata, InitialAccessTokenId, MetadataProblem, Origin,
+    RegistrationMode, Scope, Secret,
 };
 use crate::protocol::audience::STANDARD_SCOPES;
 use crate::protocol::error::{ErrorCode, OAuthError};
-use crate::protocol::registration::{complete, judge_dynamic, refusal};
+use crate::protocol::registration::{complete, judge_dynamic, needs_sector_list, refusal};
 use crate::store::{self, Tx};
 
 /// Why somebody may not look after a registration, whether or not there is one.
@@ -48,6 +49,9 @@ pub async fn register(
     origin: &Origin,
 ) -> Result<Registration, FlowError> {
     let rules = &engine.policy.registration;
+    if let Ok(wanted) = &wanted {
+        judge_sector(engine, presented, wanted).await?;
+    }
     let mut tx = engine.store.begin("register client").await?;
     let initial = use_up(engine, &mut tx, presented).await?;
     let wanted = wanted?;
@@ -102,6 +106,13 @@ pub async fn replace(
     wanted: Result<Replacement, OAuthError>,
     origin: &Origin,
 ) -> Result<CreatedClient, FlowError> {
+    if let Ok(Replacement { metadata, .. }) = &wanted
+        && needs_sector_list(metadata, None).is_some()
+    {
+        // As in `judge_sector`.
+        let current = read(engine, id, presented).await?;
+        refuse(&sector::judge(engine, metadata, Some(&current.metadata)).await)?;
+    }
     let mut tx = engine.store.begin("replace registration").await?;
     let current = authenticate(&mut tx, id, presented).await?;
     let Replacement { metadata, client_secret } = wanted?;
@@ -160,6 +171,22 @@ pub async fn remove_unused(engine: &Engine, tx: &mut Tx) -> Result<Option<u64>, 
     Ok(Some(count))
 }
 
+/// Reads the list of a sector that a client wants to belong to. Only who may register makes this server ask elsewhere, and no connection to
+/// the database waits for the answer, so the token is looked at twice and used up later.
+async fn judge_sector(engine: &Engine, presented: Option<&str>, wanted: &ClientMetadata) -> Result<(), FlowError> {
+    if needs_sector_list(wanted, None).is_none() {
+        return Ok(());
+    }
+    let mut tx = engine.store.begin("look at initial access token").await?;
+    use_up(engine, &mut tx, presented).await?;
+    drop(tx);
+    Ok(refuse(&sector::judge(engine, wanted, None).await)?)
+}
+
+fn refuse(problems: &[MetadataProblem]) -> Result<(), OAuthError> {
+    if problems.is_empty() { Ok(()) } else { Err(refusal(problems)) }
+}
+
 /// Who may register: takes a use of the token, which comes back when the registration is refused after all.
 async fn use_up(
     engine: &Engine,
@@ -208,8 +235,7 @@ fn refuse_beyond_rules(
     metadata: &ClientMetadata,
     held: Option<&ClientMetadata>,
 ) -> Result<(), OAuthError> {
-    let problems = judge_dynamic(metadata, &engine.policy.registration, held);
-    if problems.is_empty() { Ok(()) } else { Err(refusal(&problems)) }
+    refuse(&judge_dynamic(metadata, &engine.policy.registration, held))
 }
 
 fn refused(error: AdminError) -> FlowError {

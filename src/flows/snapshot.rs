@@ -226,7 +226,9 @@ impl Engine {
 
     async fn load_keys(&self, from: &Pool) -> Result<(), InternalError> {
         let records = store::keys::all(from).await?;
-        let keyring = Keyring::load(&records, &self.encryption_keys, self.clock.now())?;
+        let pairwise = store::pairwise_key::find(from).await?;
+        let keyring = Keyring::load(&records, &self.encryption_keys, self.clock.now())?
+            .with_pairwise(pairwise.as_ref(), &self.encryption_keys)?;
         self.snapshots.keyring.store(Arc::new(keyring));
         Ok(())
     }

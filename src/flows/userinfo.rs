@@ -65,7 +65,9 @@ pub async fn userinfo(engine: &Engine, presented: &PresentedToken) -> Result<Use
     let (most, now) = (client.metadata.protocol.userinfo_max_authentication_age, numeric_date(engine.clock.now()));
     judge_age(token.auth_time, most, now)?;
     // Registration is the limit of what is asked by name, too.
-    let claims = user_info(&user, &token.scope, &asked.released_by(&client.metadata.scope));
+    let mut claims = user_info(&user, &token.scope, &asked.released_by(&client.metadata.scope));
+    // Core §5.3.2: the same `sub` as in the ID token, which is what the client calls the person.
+    claims.insert("sub".to_owned(), token.subject.as_ref().into());
     let algorithm = client.metadata.protocol.userinfo_signed_response_alg;
     let Some(algorithm) = algorithm else { return Ok(UserInfo::Plain(claims)) };
     // §5.3.2: a signed answer says by whom and for whom.

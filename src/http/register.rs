@@ -25,7 +25,7 @@ use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::registration::{judge_initiate_login_uri, refusal, refuse_software_statement};
 
 /// What a client may say about itself. Everything else is ignored (RFC 7591 §2), also what only operators decide.
-const MEMBERS: [&str; 26] = [
+const MEMBERS: [&str; 28] = [
     "application_type",
     "authorization_signed_response_alg",
     "backchannel_logout_uri",
@@ -48,6 +48,8 @@ const MEMBERS: [&str; 26] = [
     "response_modes",
     "response_types",
     "scope",
+    "sector_identifier_uri",
+    "subject_type",
     "token_endpoint_auth_method",
     "token_endpoint_auth_signing_alg",
     "tos_uri",

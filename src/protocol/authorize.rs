@@ -1,7 +1,6 @@
 //! The authorization request (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1), from parameters to types.
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use crate::domain::{
     Client, ClientId, ClientProfile, Consent, GrantType, KeyThumbprint, RequestId, RequestedClaims, ResponseMode,
@@ -70,8 +69,8 @@ pub struct AuthorizationRequest {
     pub subjects: Option<Vec<String>>,
     /// A name to fill into the sign-in page.
     pub login_hint: Option<String>,
-    /// The person who is expected, from `id_token_hint`.
-    pub expected_user: Option<Uuid>,
+    /// The person who is expected, from `id_token_hint`: the `sub` by which the client knows them.
+    pub expected_user: Option<String>,
     /// Whether the client pushed it (RFC 9126).
     #[serde(default)]
     pub pushed: bool,

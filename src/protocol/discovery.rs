@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::{ClientAuthMethod, GrantType, ResponseMode, Scope, SigningAlgorithm};
+use crate::domain::{ClientAuthMethod, GrantType, ResponseMode, Scope, SigningAlgorithm, SubjectType};
 
 use super::audience::STANDARD_SCOPES;
 use super::authentication::ACR_VALUES;
@@ -87,7 +87,7 @@ fn usual(Offer { issuer, api_scopes, methods, can_register, .. }: Offer<'_>) -> 
         "scopes_supported": scopes,
         "response_types_supported": ["code"],
         "grant_types_supported": GrantType::ALL.iter().map(|g| g.as_str()).collect::<Vec<_>>(),
-        "subject_types_supported": ["public"],
+        "subject_types_supported": SubjectType::ALL.iter().map(|t| t.as_str()).collect::<Vec<_>>(),
         "id_token_signing_alg_values_supported": algorithms,
         "token_endpoint_auth_methods_supported": all_methods,
         "token_endpoint_auth_signing_alg_values_supported": algorithms,

@@ -26,6 +26,8 @@ pub enum Step {
 pub struct Facts<'a> {
     /// The browser's live session.
     pub session: Option<&'a Session>,
+    /// What the client calls the person of that session.
+    pub subject: Option<&'a str>,
     /// What the person allowed this client before.
     pub remembered: &'a Consent,
     /// Whether the person has just allowed this very request.
@@ -40,7 +42,7 @@ pub fn next_step(request: &AuthorizationRequest, client: &Client, facts: Facts<'
     let Some(session) = facts.session.filter(|session| signed_in_recently_enough(request, session, facts.now)) else {
         return login(request);
     };
-    if !is_expected(request, session) {
+    if !is_expected(request, facts.subject) {
         // §3.1.2.1 id_token_hint, §5.5.1 sub: somebody else is signed in. Ask for the right person once, then give up rather than go round.
         return if is_fresh(request, session) { Step::Refuse(somebody_else()) } else { login(request) };
     }
@@ -73,10 +75,10 @@ fn somebody_else() -> OAuthError {
 }
 
 /// Whether the request is about whoever is signed in. No answer may be about another person than the client expects (§3.1.2.2).
-fn is_expected(request: &AuthorizationRequest, session: &Session) -> bool {
-    let named = |subjects: &Vec<String>| subjects.contains(&session.user_id.to_string());
-    request.expected_user.is_none_or(|expected| expected == session.user_id.0)
-        && request.subjects.as_ref().is_none_or(named)
+fn is_expected(request: &AuthorizationRequest, subject: Option<&str>) -> bool {
+    let is = |name: &String| Some(name.as_str()) == subject;
+    request.expected_user.as_ref().is_none_or(is)
+        && request.subjects.as_ref().is_none_or(|subjects| subjects.iter().any(is))
 }
 
 /// The step after a sign-in of another class than the client asks for: once more, and then an error only where the class is essential
@@ -204,6 +206,7 @@ mod tests {
         fn step(&self) -> Step {
             let facts = Facts {
                 session: self.session.as_ref(),
+                subject: self.session.as_ref().map(|_| "pat"),
                 remembered: &self.remembered,
                 allowed_now: self.allowed_now,
                 now: self.now,
@@ -269,7 +272,7 @@ mod tests {
     #[test]
     fn an_id_token_hint_for_somebody_else_asks_once_and_then_refuses() {
         let mut scene = Scene::quiet();
-        scene.request.expected_user = Some(Uuid::max());
+        scene.request.expected_user = Some("somebody else".into());
         assert_eq!(scene.step(), Step::Login);
         scene.sign_in(scene.now + Duration::seconds(1));
         assert_eq!(scene.refusal(), Some(ErrorCode::LoginRequired));

@@ -58,14 +58,14 @@ impl<'a> Answer<'a> {
         Self::AccessToken { active: true, token_type, claims }
     }
 
-    /// The answer for a live refresh token.
+    /// The answer for a live refresh token; `sub` is what its client calls the person.
     #[must_use]
-    pub fn refresh_token(issuer: &str, grant: &Grant) -> Self {
+    pub fn refresh_token(issuer: &str, sub: String, grant: &Grant) -> Self {
         Self::RefreshToken {
             active: true,
             token_type: "refresh_token",
             iss: issuer.to_owned(),
-            sub: grant.details.user_id.to_string(),
+            sub,
             client_id: grant.details.client_id.clone(),
             scope: grant.details.scope.clone(),
             exp: numeric_date(grant.idle_expires_at),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Client, Session};
+use crate::domain::Client;
 
 use super::authorize::{LONGEST_STATE, bounded};
 use super::error::OAuthError;
@@ -72,8 +72,8 @@ impl AfterLogout {
 /// The address of a hidden frame that tells a client of the end of a session (OpenID Connect Front-Channel Logout §2). The client knows by
 /// `sid` which of a person's sessions is meant, so that nobody can sign people out by loading the bare address.
 #[must_use]
-pub fn frame(uri: &str, issuer: &str, session: &Session) -> String {
-    append_params(uri, &[("iss", issuer), ("sid", &session.id.to_string())])
+pub fn frame(uri: &str, issuer: &str, sid: &str) -> String {
+    append_params(uri, &[("iss", issuer), ("sid", sid)])
 }
 
 /// The decision.
@@ -89,13 +89,22 @@ pub enum Verdict {
     Refuse(OAuthError),
 }
 
+/// The browser's session as the client of the hint knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownSession {
+    /// What that client calls the person.
+    pub sub: String,
+    /// What it calls the session.
+    pub sid: String,
+}
+
 /// Judges a logout request. `hint` is what a valid `id_token_hint` says, `client` the registered client of the hint or of `client_id`.
 #[must_use]
 pub fn judge(
     request: &LogoutRequest,
     hint: Option<&Hint>,
     client: Option<&Client>,
-    session: Option<&Session>,
+    session: Option<&KnownSession>,
 ) -> Verdict {
     let refuse = |sentence: &str| Verdict::Refuse(OAuthError::invalid_request(sentence));
     if request.id_token_hint.is_some() && hint.is_none() {
@@ -124,11 +133,7 @@ pub fn judge(
     };
     match (session, hint) {
         (None, _) => Verdict::NothingToEnd(after),
-        (Some(session), Some(hint))
-            if hint.sid == session.id.to_string() && hint.sub == session.user_id.to_string() =>
-        {
-            Verdict::End(after)
-        }
+        (Some(session), Some(hint)) if hint.sid == session.sid && hint.sub == session.sub => Verdict::End(after),
         // §2, §6: another person's or another session's hint, or none, proves nothing about this browser.
         (Some(_), _) => Verdict::Ask(after),
     }

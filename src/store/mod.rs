@@ -17,6 +17,7 @@ pub mod keys;
 pub mod listen;
 pub mod live_access;
 pub mod logout_notices;
+pub mod pairwise_key;
 mod person;
 pub mod proofs;
 pub mod pushed_requests;

@@ -115,6 +115,19 @@ pub async fn page(
     rows.into_iter().map(User::try_from).collect()
 }
 
+/// The ids of at most `limit` people after this one, in order of creation.
+///
+/// # Errors
+/// The database.
+pub async fn ids_after(db: impl PgExecutor<'_>, after: Option<UserId>, limit: i64) -> Result<Vec<UserId>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        "SELECT id FROM users WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2",
+        after.map(|id| id.0),
+        limit
+    );
+    Ok(ids.fetch_all(db).await?.into_iter().map(UserId).collect())
+}
+
 /// Adds an account without a password.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use crate::crypto::sha256;
 use crate::domain::{
     Client, ClientId, ClientMetadata, ClientProtocol, ClientSecret, MetadataProblem, Scope, Secret, SecretId, Timestamp,
 };
-use crate::flows::{Engine, InternalError, client_keys};
+use crate::flows::{Engine, InternalError, client_keys, sector};
 use crate::protocol::registration;
 use crate::store::{self, StoreError, Tx};
 
@@ -63,6 +63,7 @@ pub async fn find(engine: &Engine, id: &ClientId) -> Result<Client, AdminError> 
 /// # Errors
 /// The metadata cannot be accepted, or the id is taken.
 pub async fn create(engine: &Engine, new: NewClient, caller: &Caller) -> Result<CreatedClient, AdminError> {
+    refuse_problems(sector::judge(engine, &new.draft.metadata, None).await)?;
     let mut tx = engine.store.begin("create client").await?;
     let created = insert(engine, &mut tx, new, caller).await?;
     tx.commit().await?;
@@ -117,7 +118,7 @@ pub(in crate::flows) async fn add_first_secret(
 
 /// Changes a client. `change` gets what is registered and gives what shall be.
 ///
-/// Switching a client off kills its tokens and grants for good, also once it is switched on again. A client that no longer
+/// Switching a client off kills its tokens and grants for good, also once it is switched on again; so does another sector. A client that no longer
 /// authenticates by a secret loses its secrets.
 ///
 /// # Errors
@@ -130,6 +131,8 @@ where
     let current = store::clients::lock(tx.conn(), id).await?.ok_or(AdminError::NotFound)?;
     let draft = ClientDraft { metadata: current.metadata.clone(), disabled: current.disabled_at.is_some() };
     let wanted = change(draft).map_err(AdminError::Invalid)?;
+    // Operators are few, so a connection may wait here for the few seconds that the other side has.
+    refuse_problems(sector::judge(engine, &wanted.metadata, Some(&current.metadata)).await)?;
     let updated = apply(engine, &mut tx, &current, wanted, caller).await?;
     tx.commit().await?;
     tolerate(engine.reload_client(id).await);
@@ -157,8 +160,10 @@ pub(in crate::flows) async fn apply(
     client_keys::tidy(&mut updated.metadata);
     updated.updated_at = now;
     store::clients::update(tx.conn(), &updated).await?;
-    if updated.disabled_at.is_some() && current.disabled_at.is_none() {
-        // SECURITY 37: refresh tokens die with the client, they do not sleep until it is switched on again.
+    let is_renamed = updated.metadata.sector() != current.metadata.sector();
+    if is_renamed || (updated.disabled_at.is_some() && current.disabled_at.is_none()) {
+        // SECURITY 37: refresh tokens die with the client, they do not sleep until it is switched on again. So they do where it knows
+        // people by other names from now on: Core §12.2 wants the `sub` of a refreshed ID token to be that of the first.
         store::clients::kill_tokens_before(tx.conn(), id, now).await?;
     }
     if !updated.metadata.token_endpoint_auth_method.uses_secret() {

@@ -11,6 +11,7 @@ pub mod initial_access_tokens;
 pub mod keys;
 pub mod live_access;
 pub mod resource_servers;
+pub mod subjects;
 pub mod users;
 
 use std::fmt::Display;

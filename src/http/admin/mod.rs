@@ -14,6 +14,7 @@ mod lists;
 mod paths;
 mod problem;
 mod resource_servers;
+mod subjects;
 mod users;
 
 pub(super) use body::member_problem;
@@ -100,6 +101,7 @@ fn paths() -> OpenApiRouter<SharedEngine> {
         .routes(routes!(clients::show, clients::update, clients::delete))
         .routes(routes!(clients::add_secret))
         .routes(routes!(clients::remove_secret))
+        .routes(routes!(subjects::show))
         .routes(routes!(initial_access_tokens::list, initial_access_tokens::create))
         .routes(routes!(initial_access_tokens::delete))
         .routes(routes!(users::list, users::create))
@@ -157,6 +159,7 @@ mod tests {
             ("clients/{client_id}", "get patch delete"),
             ("clients/{client_id}/secrets", "post"),
             ("clients/{client_id}/secrets/{id}", "delete"),
+            ("clients/{client_id}/subjects/{name}", "get"),
             ("initial-access-tokens", "get post"),
             ("initial-access-tokens/{id}", "delete"),
             ("users", "get post"),

@@ -29,6 +29,12 @@ impl TextId for ClientId {
     }
 }
 
+impl TextId for String {
+    fn read(text: &str) -> Option<Self> {
+        Some(text.to_owned())
+    }
+}
+
 impl TextId for Kid {
     fn read(text: &str) -> Option<Self> {
         Self::parse(text)

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::front_channel;
 use super::texts::Problems;
 use super::token_exchange;
-use super::{certificates, sender};
+use super::{certificates, sender, subjects};
 use crate::domain::{
     ApplicationType, ClientAuthMethod, ClientMetadata, GrantType, MetadataProblem, RedirectUri, SCOPE_ADMIN,
     SCOPE_ADMIN_READ, Scope,
@@ -35,6 +35,7 @@ pub fn judge(metadata: &ClientMetadata) -> Vec<MetadataProblem> {
     judge_lifetimes(metadata, &mut problems);
     certificates::judge(metadata, &mut problems);
     sender::judge(metadata, &mut problems);
+    subjects::judge(metadata, &mut problems);
     problems.into_vec()
 }
 

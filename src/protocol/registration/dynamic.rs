@@ -2,6 +2,7 @@
 
 use url::Url;
 
+use super::subjects;
 use super::texts::Problems;
 use crate::domain::{
     ClientAuthMethod, ClientId, ClientMetadata, ClientProtocol, MetadataProblem, RefreshTokenRotation,
@@ -102,6 +103,7 @@ pub fn judge_dynamic(
         "needs an operator; use none, client_secret_basic, client_secret_post or private_key_jwt",
     );
     judge_hosts(metadata, &mut problems);
+    subjects::judge_dynamic(metadata, held, &mut problems);
     problems.into_vec()
 }
 

@@ -11,6 +11,7 @@ mod front_channel;
 mod profiles;
 mod resource_servers;
 mod sender;
+mod subjects;
 mod texts;
 mod token_exchange;
 
@@ -19,3 +20,4 @@ pub use clients::{judge, judge_scope, redirect_uris};
 pub use dynamic::{complete, judge_dynamic, judge_initiate_login_uri, refusal, refuse_software_statement};
 pub use profiles::defaults;
 pub use resource_servers::{ResourceServerDraft, judge_resource_server};
+pub use subjects::{judge_sector_list, needs_sector_list};

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::schemas;
 use crate::domain::{
     ApplicationType, ClientAuthMethod, ClientId, ClientMetadata, ClientProfile, ClientProtocol, GrantType,
-    MetadataProblem, RedirectUri, RefreshTokenRotation, ResponseMode, Scope, SigningAlgorithm,
+    MetadataProblem, RedirectUri, RefreshTokenRotation, ResponseMode, Scope, SigningAlgorithm, SubjectType,
 };
 use crate::flows::admin::clients::ClientDraft;
 use crate::protocol::registration;
@@ -131,6 +131,13 @@ pub struct ClientDocument {
     /// are added.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frontchannel_logout_uri: Option<String>,
+    /// `public` when absent. `pairwise`: people have another `sub` in each sector, the host that its redirect URIs share. A change ends its grants.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schemas::SubjectTypeName>)]
+    pub subject_type: Option<SubjectType>,
+    /// Where a JSON list of all redirect URIs of its sector is published: an https URL, whose host is then the sector.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sector_identifier_uri: Option<String>,
     /// The algorithm of its userinfo answers, which are then JWTs; plain JSON when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schemas::SigningAlgorithmName>)]
@@ -230,6 +237,8 @@ impl ClientDocument {
             tls_client_auth_san_email: m.protocol.tls_client_auth_san_email,
             backchannel_logout_uri: m.protocol.backchannel_logout_uri,
             frontchannel_logout_uri: m.protocol.frontchannel_logout_uri,
+            subject_type: Some(m.protocol.subject_type),
+            sector_identifier_uri: m.protocol.sector_identifier_uri,
             userinfo_signed_response_alg: m.protocol.userinfo_signed_response_alg,
             userinfo_max_authentication_age: m.protocol.userinfo_max_authentication_age,
             introspection_signed_response_alg: m.protocol.introspection_signed_response_alg,
@@ -327,6 +336,8 @@ impl ClientDocument {
             tls_client_auth_san_email: self.tls_client_auth_san_email.clone(),
             backchannel_logout_uri: self.backchannel_logout_uri.clone(),
             frontchannel_logout_uri: self.frontchannel_logout_uri.clone(),
+            subject_type: self.subject_type.unwrap_or_default(),
+            sector_identifier_uri: self.sector_identifier_uri.clone(),
             userinfo_signed_response_alg: self.userinfo_signed_response_alg,
             userinfo_max_authentication_age: self.userinfo_max_authentication_age,
             introspection_signed_response_alg: self.introspection_signed_response_alg,

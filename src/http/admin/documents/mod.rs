@@ -8,6 +8,7 @@ mod clients;
 mod initial_access_tokens;
 mod resource_servers;
 mod schemas;
+mod subjects;
 mod users;
 
 pub use activity::{AuditEventView, GrantView, KeyView, RotateRequest, SessionView};
@@ -16,4 +17,5 @@ pub use clients::ClientDocument;
 pub use initial_access_tokens::{CreatedInitialAccessTokenView, InitialAccessTokenDocument, InitialAccessTokenView};
 pub use resource_servers::{ResourceServerDocument, ResourceServerView};
 pub use schemas::{NewClient, NewResourceServer, NewUser, merge_flattened};
+pub use subjects::SubjectView;
 pub use users::{UserDocument, UserView};

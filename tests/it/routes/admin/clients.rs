@@ -81,7 +81,7 @@ async fn section_8_what_is_left_out_or_null_has_the_defaults_of_rfc_7591() {
         "token_endpoint_auth_method": "client_secret_basic", "grant_types": ["authorization_code"],
         "response_types": ["code"], "scope": "", "id_token_signed_response_alg": "RS256", "require_pkce": true,
         "skip_consent": false, "disabled": false, "updated_at": "2027-01-15T08:00:00Z", "profile": "default",
-        "dpop_bound_access_tokens": false,
+        "dpop_bound_access_tokens": false, "subject_type": "public",
         "tls_client_certificate_bound_access_tokens": false,
         "refresh_token_rotation": "rotate",
         "require_pushed_authorization_requests": false, "require_signed_request_object": false,

@@ -1,6 +1,7 @@
 //! OpenID Connect Core 1.0: the authorization endpoint as relying parties meet it.
 
 mod claims;
+mod pairwise;
 mod prompts;
 mod requests;
 mod responses;

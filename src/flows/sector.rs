@@ -1,0 +1,26 @@
+//! The list of redirect URIs by which a sector says which clients are its own (OpenID Connect Registration §5).
+
+use crate::domain::{ClientMetadata, MetadataProblem};
+use crate::outbound::OutboundError;
+use crate::protocol::registration::{judge_sector_list, needs_sector_list};
+
+use super::Engine;
+
+/// The largest list in bytes.
+const LARGEST: usize = 64 * 1024;
+
+/// Reads the list of a client that names one, unless what it `held` answers for it. Takes as long as the other side: call it while
+/// no connection to the database is held.
+pub(super) async fn judge(
+    engine: &Engine,
+    metadata: &ClientMetadata,
+    held: Option<&ClientMetadata>,
+) -> Vec<MetadataProblem> {
+    let Some(uri) = needs_sector_list(metadata, held) else { return Vec::new() };
+    let fetched = engine.outbound.get(uri, LARGEST).await;
+    // Whether a name leads to a machine of ours is not for the registrant to learn.
+    let hide = |error| if error == OutboundError::Forbidden { OutboundError::Unreachable } else { error };
+    let fetched = fetched.map_err(|error| hide(error).to_string());
+    let read = fetched.as_ref().map(|fetched| fetched.bytes.as_slice()).map_err(Clone::clone);
+    judge_sector_list(metadata, read).into_iter().collect()
+}
