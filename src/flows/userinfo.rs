@@ -61,7 +61,8 @@ pub async fn userinfo(engine: &Engine, presented: &PresentedToken) -> Result<Use
         );
     }
     let client = ClientId::parse(&token.client_id).map(|id| engine.snapshots.client(&id)).transpose()?.flatten();
-    let client = client.ok_or_else(invalid)?;
+    // The database knows the client of a live token; here it may be heard of a moment later.
+    let client = client.ok_or_else(|| OAuthError::new(ErrorCode::TemporarilyUnavailable, "Send the request again."))?;
     let (most, now) = (client.metadata.protocol.userinfo_max_authentication_age, numeric_date(engine.clock.now()));
     judge_age(token.auth_time, most, now)?;
     // Registration is the limit of what is asked by name, too.

@@ -314,6 +314,24 @@ mod tests {
     }
 
     #[test]
+    fn section_5_5_every_claim_about_a_person_that_discovery_lists_can_be_asked_for_by_name() {
+        let everything = serde_json::from_value(json!({
+            "name": "x", "given_name": "x", "family_name": "x", "middle_name": "x", "nickname": "x", "profile": "x", "picture": "x",
+            "website": "x", "gender": "x", "birthdate": "x", "zoneinfo": "x", "locale": "x", "phone_number": "x",
+            "phone_number_verified": true, "address": { "country": "x" },
+        }));
+        let user = User { profile: everything.unwrap(), ..user() };
+        let about_people: Vec<&str> = CLAIMS.into_iter().filter(|name| scope_of_claim(name).is_some()).collect();
+        assert_eq!(about_people.len(), ClaimNames::of(&CLAIMS).iter().count());
+        for name in &about_people {
+            let claims = claims_by_name(&user, &ClaimNames::of(&[name]));
+            assert_eq!(claims.keys().collect::<Vec<_>>(), [name], "alone");
+        }
+        let scope = Scope::parse("profile email phone address").unwrap();
+        assert_eq!(user_info(&user, &scope, &ClaimNames::default()).len(), about_people.len() + 1, "and sub");
+    }
+
+    #[test]
     fn an_id_token_is_read_as_a_hint_whatever_it_says_about_the_person() {
         let text = r#"{"iss":"i","sub":"s","aud":"a","exp":2,"iat":1,"auth_time":1,"acr":"x","amr":[],"sid":"z","email":"e","more":{}}"#;
         let claims: IdTokenClaims = serde_json::from_str(text).unwrap();

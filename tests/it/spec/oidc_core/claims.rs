@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use time::Duration;
 
 use super::{OTHER, error};
-use crate::support::{EMAIL, Es256, ISSUER, Operator, Scene, Tokens, at_once, param, web_metadata};
+use crate::support::{EMAIL, Es256, ISSUER, Operator, Scene, Tokens, at_once, param, send, web_metadata};
 
 /// A person, and an application that asks for nothing but to know who it is.
 async fn scene() -> Scene {
@@ -272,4 +272,30 @@ async fn section_5_5_claims_without_openid_give_nothing() {
     assert_eq!(scene.userinfo(tokens.access()).await.status, 403);
     assert_eq!(scene.app.sql_count("grants WHERE requested_claims IS NOT NULL").await, 0);
     assert_eq!(scene.app.sql_count("consents WHERE claims <> '{}'").await, 0);
+}
+
+#[tokio::test]
+async fn security_21_consents_for_different_claims_at_the_same_moment_are_both_remembered() {
+    let mut scene = scene().await;
+    scene.tokens().await;
+    let names = ["name", "email", "gender", "phone_number"];
+    let mut pages = Vec::new();
+    for name in names {
+        let asked = format!(r#"{{"userinfo":{{"{name}":null}}}}"#);
+        let page = scene.browser.open(&scene.app, &scene.rp.authorization_path(&[("claims", &asked)])).await;
+        assert!(page.shows("consent-allow"), "{name}");
+        pages.push(scene.browser.filled_in(&page, "/consent", &[("decision", "allow")]));
+    }
+    let pages = std::sync::Mutex::new(pages);
+    let router = scene.app.public.clone();
+    let answers = at_once(names.len(), |_| {
+        let (router, form) = (router.clone(), pages.lock().unwrap().pop().unwrap());
+        async move { send(&router, form).await }
+    })
+    .await;
+    assert!(answers.iter().all(|answer| param(answer.location(), "code").is_some()));
+    let all = r#"{"id_token":{"name":null,"email":null,"gender":null,"phone_number":null}}"#;
+    let path = scene.rp.authorization_path(&[("claims", all), ("prompt", "none")]);
+    let silent = scene.browser.get(&scene.app, &path).await;
+    assert!(param(silent.location(), "code").is_some(), "{}", silent.location());
 }
