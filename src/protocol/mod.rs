@@ -15,6 +15,7 @@ pub mod dpop;
 pub mod error;
 pub mod interaction;
 pub mod introspection;
+pub mod jwt_time;
 pub mod logout;
 pub mod params;
 pub mod pkce;
