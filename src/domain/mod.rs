@@ -2,6 +2,7 @@
 //!
 //! Owns: values that cannot be constructed wrong. Does not own: rules that judge a request (`protocol`), storage, I/O; nothing here is async.
 
+mod assertion_issuer;
 mod audit;
 mod certificate;
 mod client;
@@ -22,6 +23,7 @@ mod secret;
 mod session;
 mod user;
 
+pub use assertion_issuer::{AssertionIssuer, AssertionSubject};
 pub use audit::{Actor, AuditEvent, Origin};
 pub use certificate::{Certificate, CertificateChain, DistinguishedName};
 pub use client::{
