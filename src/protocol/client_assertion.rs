@@ -6,6 +6,7 @@ use time::Duration;
 use crate::domain::{Client, ClientAuthMethod, ClientProfile, SigningAlgorithm, Timestamp, is_same_media_type};
 
 use super::error::{ErrorCode, OAuthError};
+use super::jwt_time;
 
 /// The one `client_assertion_type` (RFC 7523 §2.2).
 pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -32,6 +33,8 @@ pub struct Audiences<'a> {
     pub issuer: &'a str,
     /// The token endpoint, which older clients name.
     pub token_endpoint: &'a str,
+    /// Its address for clients that show a certificate (RFC 8705 §5), where there is another one.
+    pub alias: Option<&'a str>,
 }
 
 /// The algorithms that a client may sign its assertions with.
@@ -95,7 +98,7 @@ pub fn judge(
 }
 
 /// One audience only: an assertion that is also good elsewhere could be sent on to us from there (CVE-2025-27370).
-fn is_for_us(aud: Option<&Value>, audiences: Audiences<'_>, profile: ClientProfile) -> bool {
+pub(super) fn is_for_us(aud: Option<&Value>, audiences: Audiences<'_>, profile: ClientProfile) -> bool {
     // FAPI 2.0 §5.3.2.1: the issuer, as a text.
     if profile == ClientProfile::Fapi2 {
         return aud.and_then(Value::as_str) == Some(audiences.issuer);
@@ -104,14 +107,13 @@ fn is_for_us(aud: Option<&Value>, audiences: Audiences<'_>, profile: ClientProfi
         Some(Value::Array(all)) if all.len() == 1 => all.first(),
         other => other,
     };
-    only.and_then(Value::as_str).is_some_and(|aud| aud == audiences.issuer || aud == audiences.token_endpoint)
+    only.and_then(Value::as_str)
+        .is_some_and(|aud| aud == audiences.issuer || aud == audiences.token_endpoint || Some(aud) == audiences.alias)
 }
 
 fn judge_times(claims: &Map<String, Value>, from_platform: bool, now: Timestamp) -> Result<Timestamp, OAuthError> {
-    let time = |name: &str| {
-        claims.get(name).map(|value| numeric_date(value).ok_or_else(|| refused("a time in it is no number")))
-    };
-    let expires_at = time("exp").ok_or_else(|| refused("exp is missing"))??;
+    let time = |name| jwt_time::read(claims, name).map_err(|error| refused(&error.to_string()));
+    let expires_at = time("exp")?.ok_or_else(|| refused("exp is missing"))?;
     if expires_at <= now {
         return Err(refused("it has expired; make a new one for each request"));
     }
@@ -120,18 +122,11 @@ fn judge_times(claims: &Map<String, Value>, from_platform: bool, now: Timestamp)
         return Err(refused("exp is more than an hour away; let it live for a minute"));
     }
     for name in ["iat", "nbf"] {
-        if time(name).transpose()?.is_some_and(|at| at > now + MOST_AHEAD) {
+        if time(name)?.is_some_and(|at| at > now + MOST_AHEAD) {
             return Err(refused("iat or nbf lies in the future; set the clock by NTP"));
         }
     }
     Ok(expires_at)
-}
-
-/// RFC 7519 §2 `NumericDate`: seconds, possibly with a fraction.
-fn numeric_date(value: &Value) -> Option<Timestamp> {
-    let seconds = value.as_f64().filter(|seconds| seconds.abs() < 1e11)?;
-    #[expect(clippy::cast_possible_truncation, reason = "it was just seen to be small enough")]
-    Timestamp::from_unix_timestamp_nanos((seconds * 1e3) as i128 * 1_000_000).ok()
 }
 
 #[cfg(test)]
@@ -141,8 +136,11 @@ mod tests {
     use super::*;
     use crate::domain::{ClientId, ClientMetadata, ClientProtocol, Clock};
 
-    const AUDIENCES: Audiences<'_> =
-        Audiences { issuer: "https://id.example", token_endpoint: "https://id.example/oauth2/token" };
+    const AUDIENCES: Audiences<'_> = Audiences {
+        issuer: "https://id.example",
+        token_endpoint: "https://id.example/oauth2/token",
+        alias: Some("https://mtls.example/oauth2/token"),
+    };
 
     fn client(protocol: ClientProtocol) -> Client {
         let now = Clock::System.now();
@@ -174,6 +172,7 @@ mod tests {
         assert_eq!(judged(|_, _| {}).unwrap().jti.as_deref(), Some("1"));
         assert!(judged(|c, _| drop(c.insert("aud".into(), json!(["https://id.example"])))).is_ok());
         assert!(judged(|c, _| drop(c.insert("aud".into(), json!("https://id.example/oauth2/token")))).is_ok());
+        assert!(judged(|c, _| drop(c.insert("aud".into(), json!("https://mtls.example/oauth2/token")))).is_ok());
         assert!(judged(|c, _| drop(c.remove("iat"))).is_ok());
     }
 
