@@ -63,7 +63,7 @@ describe('introspection as JWT', () => {
     const api = await seeded(server, 'demo-api', { introspection_signed_response_alg: alg });
     api[client.customFetch] = async (...request) => {
       const response = await fetch(...request);
-      types.push(response.headers.get('content-type'));
+      if (request[1].method === 'POST') types.push(response.headers.get('content-type'));
       return response;
     };
     return api;
@@ -81,7 +81,7 @@ describe('introspection as JWT', () => {
       // A token that is for somebody else is told to be inactive in the same form.
       assert.equal((await client.tokenIntrospection(api, await adminToken(server))).active, false);
       const signed = 'application/token-introspection+jwt';
-      assert.deepEqual(types.filter((type) => !type.startsWith('application/jwk')), [signed, signed]);
+      assert.deepEqual(types, [signed, signed]);
     });
   }
 });

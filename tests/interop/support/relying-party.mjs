@@ -15,6 +15,11 @@ const SECRETS = {
 };
 const POSTS_ITS_SECRET = ['demo-service', 'demo-admin'];
 
+/** The secret of a seeded client. */
+export function secretOf(clientId) {
+  return SECRETS[clientId];
+}
+
 /** A seeded client as `keystead dev` registers it. */
 export function seeded(server, clientId, metadata = undefined) {
   const secret = SECRETS[clientId];

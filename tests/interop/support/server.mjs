@@ -5,10 +5,11 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+
+import { freePorts } from './process.mjs';
 
 const REPOSITORY = new URL('../../../', import.meta.url).pathname;
 const START_DEADLINE_MS = 60_000;
@@ -119,12 +120,4 @@ function ownEnvironment() {
 function endWithThisProcess(child) {
   process.once('exit', () => child.kill('SIGTERM'));
   for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]]) process.once(signal, () => process.exit(code));
-}
-
-async function freePorts(count) {
-  const listeners = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(listeners.map((listener) => once(listener, 'listening')));
-  const ports = listeners.map((listener) => listener.address().port);
-  await Promise.all(listeners.map((listener) => once(listener.close(), 'close')));
-  return ports;
 }
