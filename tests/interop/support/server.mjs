@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { TLS } from './peer.mjs';
 import { freePorts } from './process.mjs';
 
 const REPOSITORY = new URL('../../../', import.meta.url).pathname;
@@ -16,9 +17,19 @@ const START_DEADLINE_MS = 60_000;
 const STOP_DEADLINE_MS = 30_000;
 
 /** Starts a server with these settings and waits until it is ready; throws with the server's output if it never is. */
-export async function startServer(settings = {}) {
+export function startServer(settings = {}) {
+  return start((port) => `http://127.0.0.1:${port}`, settings);
+}
+
+/** The same by https, with the certificate that `run` made and that node trusts. */
+export function startTlsServer(settings = {}) {
+  const tls = { KEYSTEAD__PUBLIC__TLS_CERTIFICATE: TLS.certificate, KEYSTEAD__PUBLIC__TLS_KEY: TLS.key };
+  return start((port) => `https://localhost:${port}`, { ...tls, ...settings });
+}
+
+async function start(issuerAt, settings) {
   const [port, adminPort] = await freePorts(2);
-  const server = new Server(port, adminPort, await mkdtemp(join(tmpdir(), 'keystead-interop-')));
+  const server = new Server(issuerAt(port), port, adminPort, await mkdtemp(join(tmpdir(), 'keystead-interop-')));
   server.spawn(settings);
   await server.untilReady();
   return server;
@@ -30,18 +41,18 @@ class Server {
   #output = '';
   #ended = null;
 
-  constructor(port, adminPort, folder) {
+  constructor(issuer, port, adminPort, folder) {
     this.listen = `127.0.0.1:${port}`;
     this.adminListen = `127.0.0.1:${adminPort}`;
     /** The issuer, without a slash at its end. */
-    this.issuer = `http://${this.listen}`;
+    this.issuer = issuer;
     /** The base of the admin listener, without a slash at its end. */
     this.admin = `http://${this.adminListen}`;
     this.#folder = folder;
   }
 
   spawn(settings) {
-    const options = ['--ephemeral', '--listen', this.listen, '--admin-listen', this.adminListen];
+    const options = ['--ephemeral', '--issuer', this.issuer, '--listen', this.listen, '--admin-listen', this.adminListen];
     this.#process = spawn(binary(), ['dev', ...options], {
       cwd: this.#folder,
       env: { ...ownEnvironment(), ...settings },
