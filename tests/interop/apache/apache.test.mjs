@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { chmod, cp, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -25,7 +25,8 @@ describe('Apache with mod_auth_openidc', withFiles(APACHE, `${MODULES}/mod_auth_
 
   before(async () => {
     server = await startServer({ KEYSTEAD__OUTBOUND__ALLOW_LOOPBACK: 'true' });
-    [browser, site] = await Promise.all([launchBrowser(), startSite(server)]);
+    browser = await launchBrowser();
+    site = await startSite(server);
   });
 
   after(async () => {
@@ -67,7 +68,7 @@ describe('Apache with mod_auth_openidc', withFiles(APACHE, `${MODULES}/mod_auth_
     for (let count = 2; count <= 4; count += 1) {
       await window.open(`${site.url}/private/fresh`);
       seen.add(await window.text('access-token'));
-      assert.equal(seen.size, count, await site.log());
+      assert.equal(seen.size, count, site.program.output);
     }
     assert.ok([...seen].every((token) => token.split('.').length === 3));
   });
@@ -88,7 +89,7 @@ describe('Apache with mod_auth_openidc', withFiles(APACHE, `${MODULES}/mod_auth_
     await here.arriveAtText('You are signed out');
     const deadline = Date.now() + TOLD_WITHIN_MS;
     while (await originOfPrivatePage(here) === site.url) {
-      assert.ok(Date.now() < deadline, `the site was not told:\n${await site.log()}`);
+      assert.ok(Date.now() < deadline, `the site was not told:\n${site.program.output}`);
       await sleep(200);
     }
     assert.equal(await originOfPrivatePage(elsewhere), site.url, 'the session of another browser stays');
@@ -112,7 +113,7 @@ async function startSite(server) {
   // Apache's workers are another user when it is started by root.
   await chmod(folder, 0o755);
   await cp(join(HERE, 'pages'), join(folder, 'pages'), { recursive: true });
-  const program = new Program(APACHE, ['-D', 'FOREGROUND', '-f', join(HERE, 'httpd.conf')], {
+  const program = new Program(APACHE, ['-D', 'FOREGROUND', '-E', '/dev/stderr', '-f', join(HERE, 'httpd.conf')], {
     env: {
       FOLDER: folder,
       MODULES,
@@ -123,13 +124,10 @@ async function startSite(server) {
       PASSPHRASE: randomBytes(24).toString('hex'),
     },
   });
-  const log = async () => `${await readFile(join(folder, 'error.log'), 'utf8').catch(() => '')}\n${program.output}`;
   const stop = async () => {
     await program.stop();
     await rm(folder, { recursive: true });
   };
-  await program.until('answer', () => answers(`${url}/public`)).catch(async (error) => {
-    throw new Error(`${error.message}\n${await log()}`);
-  });
-  return { url, log, stop };
+  await program.until('answer', () => answers(`${url}/public`));
+  return { url, program, stop };
 }

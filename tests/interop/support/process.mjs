@@ -46,18 +46,19 @@ export class Program {
     return this.#output;
   }
 
-  /** Waits until `check` gives something; fails when the program ends before or time is up. */
+  /** Waits until `check` gives something; where the program ends before or time is up, it is stopped and the test fails. */
   async until(what, check, deadlineMs = 20_000) {
     const deadline = Date.now() + deadlineMs;
     let over;
-    this.#exit.then((how) => { over = how; });
-    for (;;) {
+    this.#exit.then((how) => { over = `ended with ${how}`; });
+    while (over === undefined && Date.now() < deadline) {
       const found = await check();
       if (found) return found;
-      assert.equal(over, undefined, `${this.name} ended with ${over} before ${what}\n${this.#output}`);
-      assert.ok(Date.now() < deadline, `${this.name}: no ${what} in ${deadlineMs} ms\n${this.#output}`);
       await sleep(50);
     }
+    const why = over ?? `had ${deadlineMs} ms`;
+    await this.stop();
+    return assert.fail(`no ${what} of ${this.name}, which ${why}\n${this.#output}`);
   }
 
   /** Ends it; one that does not listen is killed. */
