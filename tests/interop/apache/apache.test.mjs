@@ -113,7 +113,7 @@ async function startSite(server) {
   // Apache's workers are another user when it is started by root.
   await chmod(folder, 0o755);
   await cp(join(HERE, 'pages'), join(folder, 'pages'), { recursive: true });
-  const program = new Program(APACHE, ['-D', 'FOREGROUND', '-E', '/dev/stderr', '-f', join(HERE, 'httpd.conf')], {
+  const program = new Program(APACHE, ['-D', 'FOREGROUND', '-f', join(HERE, 'httpd.conf')], {
     env: {
       FOLDER: folder,
       MODULES,
