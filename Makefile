@@ -1,4 +1,4 @@
-# Each target installs what it misses (PostgreSQL, Chromium, Node.js; by apt or brew) and then does one thing.
+# Each target installs what it misses (PostgreSQL, Chromium, Node.js, what it is tried with; by apt or brew) and then does one thing.
 
 .PHONY: help dev test lint bench bench-scale sqlx-prepare
 
@@ -16,7 +16,7 @@ dev:
 	@cargo run --locked --quiet -- dev $(ARGS)
 
 test:
-	@tools/install.sh rust compiler postgres node chromium curl python3
+	@tools/install.sh rust compiler postgres node chromium curl python3 openssl peers
 	cargo test --locked --workspace
 	tests/interop/run
 

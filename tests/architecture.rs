@@ -232,7 +232,8 @@ fn files(folder: &str, extension: &str) -> Vec<(String, String)> {
     while let Some(next) = open.pop() {
         for entry in fs::read_dir(&next).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() && !path.ends_with("node_modules") {
+            let is_of_others = path.ends_with("node_modules") || path.ends_with(".peers");
+            if path.is_dir() && !is_of_others {
                 open.push(path);
             } else if path.extension().is_some_and(|found| found == extension) {
                 let name = path.strip_prefix(&folder).unwrap().to_string_lossy().into_owned();

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Usage: tools/install.sh rust|compiler|postgres|node|chromium|curl|python3...
+# Usage: tools/install.sh rust|compiler|postgres|node|chromium|curl|python3|openssl|peers...
 # Installs what is missing of it, as root or through sudo, and says nothing when all is there.
 set -euo pipefail
 
@@ -76,10 +76,24 @@ need_chromium() {
     [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || package "Chromium" chromium -- --cask chromium
 }
 
+# Other people's programs that tests/interop tries with Keystead. They are tried as Debian has them; elsewhere those tests are skipped.
+need_peers() {
+    if ! command -v apt-get >/dev/null; then
+        echo "Apache and oidc-agent are tried with Debian's packages only; their tests will be skipped." >&2
+        return
+    fi
+    # Not apache2 itself, which would start a service of the system.
+    if [ ! -e /usr/lib/apache2/modules/mod_auth_openidc.so ]; then
+        package "Apache's mod_auth_openidc" apache2-bin libapache2-mod-auth-openidc -- none
+    fi
+    command -v oidc-agent >/dev/null || package "oidc-agent" oidc-agent-cli -- none
+    python3 -c 'import ensurepip, venv' 2>/dev/null || package "Python's venv" python3-venv -- none
+}
+
 for thing in "$@"; do
     case $thing in
-        rust | compiler | postgres | node | chromium) "need_$thing" ;;
-        curl | python3) command -v "$thing" >/dev/null || package "$thing" "$thing" -- "$thing" ;;
+        rust | compiler | postgres | node | chromium | peers) "need_$thing" ;;
+        curl | python3 | openssl) command -v "$thing" >/dev/null || package "$thing" "$thing" -- "$thing" ;;
         *) fail "does not know how to install $thing" ;;
     esac
 done

@@ -101,6 +101,10 @@ pub fn presented(credentials: &Credentials, params: &Params) -> Result<Presented
             "client_id in the body differs from the one in the Authorization header.",
         ));
     }
+    // §2.3.1: an empty secret and none are the same. Clients without one that always send the header only name themselves with it.
+    if secret.expose().is_empty() {
+        return Ok(PresentedClient { client_id, method: ClientAuthMethod::None, proof: Proof::None });
+    }
     Ok(PresentedClient { client_id, method: ClientAuthMethod::ClientSecretBasic, proof: Proof::Secret(secret) })
 }
 
@@ -258,6 +262,21 @@ mod tests {
         assert_eq!(presented(&header(&basic("a:x")), &params).err().unwrap().code, ErrorCode::InvalidClient);
         let params = Params::parse(&["client_id=b"]).unwrap();
         assert!(presented(&header(&basic("a:x")), &params).is_err());
+    }
+
+    #[test]
+    fn section_2_3_1_an_empty_secret_in_the_header_is_none() {
+        let enters = |registered| {
+            let sent =
+                presented(&header(&basic("c:")), &Params::parse(&["client_id=c&client_secret="]).unwrap()).unwrap();
+            assert!(sent.method == ClientAuthMethod::None && matches!(sent.proof, Proof::None));
+            judge(Some(client(registered, &[])), &sent, None).is_ok()
+        };
+        assert!(enters(ClientAuthMethod::None));
+        assert!(!enters(ClientAuthMethod::ClientSecretBasic));
+        assert!(!enters(ClientAuthMethod::ClientSecretPost));
+        assert!(!enters(ClientAuthMethod::PrivateKeyJwt));
+        assert!(presented(&header(&basic("c:")), &Params::parse(&["client_secret=x"]).unwrap()).is_err());
     }
 
     #[test]

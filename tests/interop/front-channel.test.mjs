@@ -7,7 +7,7 @@ import * as client from 'openid-client';
 
 import { launchBrowser, openWindow } from './support/browser.mjs';
 import { DEMO, Person } from './support/person.mjs';
-import { REDIRECT_URI, beginAuthorization, registerClient, seeded } from './support/relying-party.mjs';
+import { REDIRECT_URI, beginAuthorization, keyPair, registerClient, seeded } from './support/relying-party.mjs';
 import { startServer } from './support/server.mjs';
 
 let server, browser;
@@ -24,17 +24,15 @@ after(async () => {
 
 /** A client with a key pair whose public half is registered. */
 async function signingClient(metadata) {
-  const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
-  const { privateKey, publicKey } = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-  const { kty, crv, x, y } = await crypto.subtle.exportKey('jwk', publicKey);
+  const { key, jwks } = await keyPair({ name: 'ECDSA', namedCurve: 'P-256' }, 'ES256', 'signer');
   const config = await registerClient(server, {
     client_name: 'Interop signer',
     redirect_uris: [REDIRECT_URI],
     scope: 'openid',
-    jwks: { keys: [{ kty, crv, x, y, kid: 'signer', use: 'sig', alg: 'ES256' }] },
+    jwks,
     ...metadata,
   });
-  return { config, key: { key: privateKey, kid: 'signer' } };
+  return { config, key };
 }
 
 /** Goes on with a request in another form; the answer has to pass the checks of the plain one. */

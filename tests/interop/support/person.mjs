@@ -43,6 +43,19 @@ export class Person {
     return this.#press(stop, 'logout-confirm', {}, postLogoutRedirectUri);
   }
 
+  /** Opens the address that a device shows, types its code where that is not in the address, and decides; returns the last page. */
+  async connectDevice(address, userCode, decision = 'allow') {
+    let stop = await this.#go({ url: new URL(address) }, null);
+    const forms = { 'login-submit': this.#account, 'user-code-submit': { 'user-code': userCode }, [`consent-${decision}`]: {} };
+    for (let step = 0; !hasElement(stop.html, 'device-allowed') && !hasElement(stop.html, 'device-denied'); step += 1) {
+      assert.ok(step < STEP_LIMIT, `still at ${stop.url.pathname} after ${STEP_LIMIT} forms`);
+      const button = Object.keys(forms).find((id) => hasElement(stop.html, id));
+      assert.ok(button, `no page of connecting a device: ${describe(stop)}`);
+      stop = await this.#press(stop, button, forms[button], null);
+    }
+    return stop;
+  }
+
   #decide(page, consent) {
     if (hasElement(page.html, 'login-submit')) return { button: 'login-submit', typed: this.#account };
     if (hasElement(page.html, 'consent-allow')) return { button: `consent-${consent}`, typed: {} };

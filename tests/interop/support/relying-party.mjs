@@ -15,12 +15,17 @@ const SECRETS = {
 };
 const POSTS_ITS_SECRET = ['demo-service', 'demo-admin'];
 
+/** The secret of a seeded client. */
+export function secretOf(clientId) {
+  return SECRETS[clientId];
+}
+
 /** A seeded client as `keystead dev` registers it. */
-export function seeded(server, clientId) {
+export function seeded(server, clientId, metadata = undefined) {
   const secret = SECRETS[clientId];
-  if (secret === undefined) return discover(server, clientId, client.None());
+  if (secret === undefined) return discover(server, clientId, client.None(), metadata);
   const authenticate = POSTS_ITS_SECRET.includes(clientId) ? client.ClientSecretPost : client.ClientSecretBasic;
-  return discover(server, clientId, authenticate(secret));
+  return discover(server, clientId, authenticate(secret), metadata);
 }
 
 /** Finds everything through discovery; ID tokens are verified by their signature, not by trust in the connection. */
@@ -37,20 +42,40 @@ export async function adminToken(server, scope = 'keystead:admin') {
   return token;
 }
 
-/** Registers a confidential client through the admin API and returns its configuration. */
-export async function registerClient(server, metadata) {
-  const response = await fetch(`${server.admin}/admin/v1/clients`, {
-    method: 'POST',
+/** One call of the admin API; the answer has to have this status. */
+export async function administer(server, method, path, document, expected) {
+  const response = await fetch(`${server.admin}/admin/v1${path}`, {
+    method,
     headers: { authorization: `Bearer ${await adminToken(server)}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ token_endpoint_auth_method: 'client_secret_basic', ...metadata }),
+    body: document === undefined ? undefined : JSON.stringify(document),
   });
   const body = await response.text();
-  assert.equal(response.status, 201, body);
-  const { client_id: id, client_secret: secret } = JSON.parse(body);
+  assert.equal(response.status, expected, body);
+  return body === '' ? undefined : JSON.parse(body);
+}
+
+/** Registers a client through the admin API and returns its document, where its secret is if it has one. */
+export function createClient(server, metadata) {
+  return administer(server, 'POST', '/clients', metadata, 201);
+}
+
+/** Registers a confidential client through the admin API and returns its configuration. */
+export async function registerClient(server, metadata) {
+  const { client_id: id, client_secret: secret } = await createClient(server, {
+    token_endpoint_auth_method: 'client_secret_basic',
+    ...metadata,
+  });
   assert.match(secret, /^kss_/);
   // What the library has to know about itself, too.
   const { authorization_signed_response_alg: alg } = metadata;
   return discover(server, id, client.ClientSecretBasic(secret), { authorization_signed_response_alg: alg });
+}
+
+/** A key pair of WebCrypto: the half that signs, and the other as the one key of a JWK set. */
+export async function keyPair(algorithm, alg, kid) {
+  const { privateKey, publicKey } = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+  const { kty, crv, x, y, n, e } = await crypto.subtle.exportKey('jwk', publicKey);
+  return { key: { key: privateKey, kid }, jwks: { keys: [{ kty, crv, x, y, n, e, kid, use: 'sig', alg }] } };
 }
 
 /** An authorization request with PKCE, state and nonce, and the checks its answer has to pass. */

@@ -5,19 +5,31 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+
+import { TLS } from './peer.mjs';
+import { freePorts } from './process.mjs';
 
 const REPOSITORY = new URL('../../../', import.meta.url).pathname;
 const START_DEADLINE_MS = 60_000;
 const STOP_DEADLINE_MS = 30_000;
 
 /** Starts a server with these settings and waits until it is ready; throws with the server's output if it never is. */
-export async function startServer(settings = {}) {
+export function startServer(settings = {}) {
+  return start((port) => `http://127.0.0.1:${port}`, settings);
+}
+
+/** The same by https, with the certificate that `run` made and that node trusts. */
+export function startTlsServer(settings = {}) {
+  const tls = { KEYSTEAD__PUBLIC__TLS_CERTIFICATE: TLS.certificate, KEYSTEAD__PUBLIC__TLS_KEY: TLS.key };
+  return start((port) => `https://localhost:${port}`, { ...tls, ...settings });
+}
+
+async function start(issuerAt, settings) {
   const [port, adminPort] = await freePorts(2);
-  const server = new Server(port, adminPort, await mkdtemp(join(tmpdir(), 'keystead-interop-')));
+  const server = new Server(issuerAt(port), port, adminPort, await mkdtemp(join(tmpdir(), 'keystead-interop-')));
   server.spawn(settings);
   await server.untilReady();
   return server;
@@ -29,18 +41,18 @@ class Server {
   #output = '';
   #ended = null;
 
-  constructor(port, adminPort, folder) {
+  constructor(issuer, port, adminPort, folder) {
     this.listen = `127.0.0.1:${port}`;
     this.adminListen = `127.0.0.1:${adminPort}`;
     /** The issuer, without a slash at its end. */
-    this.issuer = `http://${this.listen}`;
+    this.issuer = issuer;
     /** The base of the admin listener, without a slash at its end. */
     this.admin = `http://${this.adminListen}`;
     this.#folder = folder;
   }
 
   spawn(settings) {
-    const options = ['--ephemeral', '--listen', this.listen, '--admin-listen', this.adminListen];
+    const options = ['--ephemeral', '--issuer', this.issuer, '--listen', this.listen, '--admin-listen', this.adminListen];
     this.#process = spawn(binary(), ['dev', ...options], {
       cwd: this.#folder,
       env: { ...ownEnvironment(), ...settings },
@@ -119,12 +131,4 @@ function ownEnvironment() {
 function endWithThisProcess(child) {
   process.once('exit', () => child.kill('SIGTERM'));
   for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]]) process.once(signal, () => process.exit(code));
-}
-
-async function freePorts(count) {
-  const listeners = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(listeners.map((listener) => once(listener, 'listening')));
-  const ports = listeners.map((listener) => listener.address().port);
-  await Promise.all(listeners.map((listener) => once(listener.close(), 'close')));
-  return ports;
 }
