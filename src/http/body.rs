@@ -92,3 +92,36 @@ fn is_type(headers: &HeaderMap, wanted: &str) -> bool {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(wanted)
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_headers_are_read_or_refused(values in vec(vec(any::<u8>(), 0..60), 0..3)) {
+            let mut headers = HeaderMap::new();
+            for value in values.iter().filter_map(|bytes| HeaderValue::from_bytes(bytes).ok()) {
+                for name in [header::AUTHORIZATION, header::ACCEPT, header::CONTENT_TYPE] {
+                    headers.append(name, value.clone());
+                }
+            }
+            let one = headers.get_all(header::AUTHORIZATION).iter().count() < 2;
+            prop_assert!(authorization(&headers).is_err() || one, "two would be read differently by two readers");
+            let _ = (wants_jwt(&headers), is_form(&headers), is_json(&headers));
+        }
+
+        #[test]
+        fn a_media_type_counts_whatever_parameters_follow(parameter in "(; ?[a-z]{1,8}=[a-z0-9.]{1,8}){0,2}", before in "([a-z]{1,8}/[a-z*]{1,8}, ?){0,2}") {
+            let value = |text: String| HeaderValue::from_str(&text).unwrap();
+            let form = value(format!("application/x-www-form-urlencoded{parameter}"));
+            prop_assert!(is_form(&[(header::CONTENT_TYPE, form)].into_iter().collect()));
+            let jwt = value(format!("{before}application/{INTROSPECTION_TYPE}{parameter}"));
+            prop_assert!(wants_jwt(&[(header::ACCEPT, jwt)].into_iter().collect()));
+        }
+    }
+}

@@ -55,6 +55,8 @@ fn percent_decoded(text: &str) -> Option<Cow<'_, [u8]>> {
     let mut bytes = parts.next()?.as_bytes().to_vec();
     for part in parts {
         let (digits, rest) = part.split_at_checked(2)?;
+        // The number parser of the standard library would take a sign as well.
+        digits.bytes().all(|digit| digit.is_ascii_hexdigit()).then_some(())?;
         bytes.push(u8::from_str_radix(digits, 16).ok()?);
         bytes.extend(rest.as_bytes());
     }
@@ -63,6 +65,9 @@ fn percent_decoded(text: &str) -> Option<Cow<'_, [u8]>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     const NAME: HeaderName = HeaderName::from_static("x-ssl-client-cert");
@@ -86,8 +91,24 @@ mod tests {
         assert_eq!(seen("::ffff:10.0.0.1", &[":+/+/:"]), der);
         assert_eq!(seen("203.0.113.9", &[PEM]), None);
         assert_eq!(seen("10.0.0.1", &[PEM, PEM]), None, "one of them may be the client's");
-        for wrong in ["", "x", ":", ":+/+/", ":!:", "%", "%2", "%zz", "-----BEGIN CERTIFICATE-----"] {
+        for wrong in ["", "x", ":", ":+/+/", ":!:", "%", "%2", "%zz", "%+2", "-----BEGIN CERTIFICATE-----"] {
             assert_eq!(seen("10.0.0.1", &[wrong]), None, "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_certificate_arrives_as_the_proxy_encoded_it(der in vec(any::<u8>(), 1..300)) {
+            let encoded = base64::engine::general_purpose::STANDARD.encode(&der);
+            let pem = format!("-----BEGIN CERTIFICATE-----\n{encoded}\n-----END CERTIFICATE-----\n");
+            let escaped: String = pem.bytes().map(|byte| format!("%{byte:02x}")).collect();
+            prop_assert_eq!(read(&escaped), Some(der.clone()));
+            prop_assert_eq!(read(&format!(":{encoded}:")), Some(der));
+        }
+
+        #[test]
+        fn any_text_is_a_certificate_or_refused(text in "(:|-----BEGIN CERTIFICATE-----%0a)?[%+/=A-Fa-f0-9 :-]{0,80}(:|%0a-----END CERTIFICATE-----)?") {
+            let _ = read(&text);
         }
     }
 }

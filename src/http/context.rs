@@ -127,6 +127,18 @@ mod tests {
         assert_eq!(seen("::ffff:10.0.0.1", "198.51.100.1"), "198.51.100.1");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn security_65_any_forwarded_addresses_are_read_or_passed_over(text in "[0-9a-f.:, \\[\\]x]{0,60}", trusted: bool) {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-forwarded-for", text.parse().unwrap());
+            let proxies = ["10.0.0.0/8".parse().unwrap()];
+            let peer: IpAddr = if trusted { "10.0.0.1" } else { "203.0.113.9" }.parse().unwrap();
+            let found = source(Some(peer), &headers, &proxies);
+            proptest::prop_assert!(found.is_some() && (trusted || found == Some(peer)));
+        }
+    }
+
     #[test]
     fn correlation_ids_are_sixteen_digits_and_differ() {
         let ids: std::collections::HashSet<String> = (0..10_000).map(|_| new_correlation_id()).collect();

@@ -66,3 +66,37 @@ pub(super) fn signed_in(headers: &mut HeaderMap, new: &NewCookies, session_lifet
 pub(super) fn signed_out(headers: &mut HeaderMap) {
     set(headers, SESSION, "", Some(time::Duration::ZERO));
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_only_cookie_of_our_name_is_read_whatever_stands_beside_it(
+            ours in "[A-Za-z0-9_-]{1,60}", neighbours in vec("[!-:<-~]{0,20}", 0..4), at in any::<prop::sample::Index>(),
+        ) {
+            let mut pairs: Vec<String> = neighbours.into_iter().filter(|other| !other.starts_with(BROWSER)).collect();
+            pairs.insert(at.index(pairs.len() + 1), format!("{BROWSER}={ours}"));
+            let mut headers = HeaderMap::new();
+            headers.insert(header::COOKIE, pairs.join("; ").parse().unwrap());
+            prop_assert_eq!(value(&headers, BROWSER), Some(ours.as_str()));
+            headers.append(header::COOKIE, HeaderValue::from_static("__Host-keystead-browser=another"));
+            prop_assert_eq!(value(&headers, BROWSER), None, "one of the two may be an attacker's");
+        }
+
+        #[test]
+        fn any_cookie_header_is_read_or_passed_over(bytes in vec(any::<u8>(), 0..80), named: bool) {
+            let start = if named { format!("{SESSION}=") } else { String::new() };
+            let bytes = [start.as_bytes(), &bytes].concat();
+            let Ok(header) = HeaderValue::from_bytes(&bytes) else { return Ok(()) };
+            let headers: HeaderMap = [(header::COOKIE, header)].into_iter().collect();
+            if let Some(found) = value(&headers, SESSION) {
+                prop_assert!(String::from_utf8_lossy(&bytes).contains(found) && !found.contains(';'));
+            }
+        }
+    }
+}

@@ -13,4 +13,5 @@ mod replicas;
 mod routes;
 mod security;
 mod spec;
+mod strangers;
 mod support;
