@@ -9,7 +9,7 @@ use super::{Engine, FlowError, InternalError, sector};
 use crate::crypto::{equal, sha256};
 use crate::domain::{
     Actor, AuditEvent, Client, ClientId, ClientMetadata, InitialAccessTokenId, MetadataProblem, Origin,
-    RegistrationMode, Scope, Secret,
+    RegistrationMode, RegistrationOrigin, Scope, Secret,
 };
 use crate::protocol::audience::STANDARD_SCOPES;
 use crate::protocol::error::{ErrorCode, OAuthError};
@@ -66,8 +66,9 @@ pub async fn register(
     let new = clients::NewClient { id: Some(id), draft, secret: None };
     let created = clients::add(engine, &mut tx, new).await.map_err(refused)?;
     let client = &created.client;
-    let hash = sha256(token.expose().as_bytes());
-    if !store::registrations::insert(tx.conn(), &client.id, hash, now, rules.most_clients).await? {
+    let hash = Some(sha256(token.expose().as_bytes()));
+    let came = if initial.is_some() { RegistrationOrigin::Token } else { RegistrationOrigin::Open };
+    if !store::registrations::insert(tx.conn(), &client.id, came, hash, now, rules.most_clients).await? {
         let sentence = "As many clients have registered themselves as may; an operator has to make room.";
         return Err(OAuthError::new(ErrorCode::TemporarilyUnavailable, sentence).into());
     }
@@ -157,8 +158,10 @@ pub async fn delete(engine: &Engine, id: &ClientId, presented: Option<&str>, ori
 /// The database.
 pub async fn remove_unused(engine: &Engine, tx: &mut Tx) -> Result<Option<u64>, InternalError> {
     let now = engine.clock.now();
-    let unused_since = now - engine.policy.registration.unused_lifetime;
-    let looked = store::registrations::look(tx.conn(), now, now - BETWEEN_LOOKS, unused_since).await?;
+    let rules = &engine.policy.registration;
+    let unused_since = now - rules.unused_lifetime;
+    let since = [unused_since, now - rules.never_used_lifetime];
+    let looked = store::registrations::look(tx.conn(), now, now - BETWEEN_LOOKS, since).await?;
     if looked.clients == 0 {
         return Ok(None);
     }
@@ -238,7 +241,7 @@ fn refuse_beyond_rules(
     refuse(&judge_dynamic(metadata, &engine.policy.registration, held))
 }
 
-fn refused(error: AdminError) -> FlowError {
+pub(super) fn refused(error: AdminError) -> FlowError {
     match error {
         AdminError::Invalid(problems) => refusal(&problems).into(),
         AdminError::NotFound => invalid_token("The client is gone.").into(),

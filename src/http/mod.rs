@@ -61,6 +61,7 @@ pub struct Public {
     device_limit: SourceLimit,
     push_limit: SourceLimit,
     registration_limit: SourceLimit,
+    document_limit: SourceLimit,
     registration_care_limit: SourceLimit,
     demo: bool,
 }
@@ -88,6 +89,8 @@ impl Public {
             device_limit: SourceLimit::per_minute(options.sign_ins_per_source_per_minute),
             push_limit: SourceLimit::per_minute(options.sign_ins_per_source_per_minute),
             registration_limit: SourceLimit::per_hour(options.registrations_per_source_per_hour),
+            // Each makes this server ask somewhere.
+            document_limit: SourceLimit::per_hour(options.registrations_per_source_per_hour),
             // Each change is told to every replica, so it must not come in floods.
             registration_care_limit: SourceLimit::per_minute(options.sign_ins_per_source_per_minute),
             demo: options.demo,

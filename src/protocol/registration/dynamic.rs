@@ -65,6 +65,7 @@ pub fn complete(
             tls_client_certificate_bound_access_tokens: own.protocol.tls_client_certificate_bound_access_tokens,
             userinfo_max_authentication_age: own.protocol.userinfo_max_authentication_age,
             registered_openly: own.protocol.registered_openly,
+            metadata_document: own.protocol.metadata_document,
             ..wanted.protocol
         },
         ..wanted
@@ -169,7 +170,7 @@ mod tests {
     use time::Duration;
 
     use super::*;
-    use crate::domain::{ApplicationType, GrantType, RedirectUri, RegistrationMode};
+    use crate::domain::{ApplicationType, DocumentRules, GrantType, RedirectUri, RegistrationMode};
 
     fn rules() -> RegistrationRules {
         RegistrationRules {
@@ -178,6 +179,8 @@ mod tests {
             grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
             most_clients: 10,
             unused_lifetime: Duration::days(90),
+            never_used_lifetime: Duration::days(1),
+            documents: DocumentRules::default(),
         }
     }
 
