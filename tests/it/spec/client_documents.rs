@@ -280,7 +280,9 @@ async fn section_8_2_what_changes_in_the_document_changes_here_once_it_is_read_a
     let seen = admin.show(&client.path()).await;
     assert_eq!(seen["redirect_uris"], json!(["http://127.0.0.1:7777/other"]));
     assert_eq!((&seen["access_token_lifetime"], &seen["client_name"]), (&json!(60), &json!("Published App")));
-    assert_eq!(admin.event(&client.id, "client.updated").await["actor_kind"], "client");
+    let events = admin.events(&client.id).await;
+    assert_eq!((&events[0]["name"], &events[0]["actor_id"]), (&json!("client.updated"), &json!(client.id)));
+    assert_eq!(events[0]["details"]["changed"], json!(["redirect_uris"]));
     client.server.fail_with(404);
     app.wait(Span::minutes(10));
     assert!(is_refused(&client.visit(&app).await, "status 404"), "nobody new goes to a client that is gone");
