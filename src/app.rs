@@ -16,7 +16,9 @@ use tokio::sync::{Notify, Semaphore, watch};
 use crate::config::{ClientCertificates, DatabaseSettings, LogFormat, PublicSettings, Settings, TelemetrySettings};
 use crate::crypto::{self, HashParams, KeyEncryptionKeys, PasswordPool, Random, tls_server};
 use crate::domain::{Clock, RefreshPolicy, RegistrationRules, SecretBytes};
-use crate::flows::{ClientDocuments, Engine, FetchedKeys, Guesses, InternalError, Policy, SharedEngine, Snapshots, VerifiedTokens};
+use crate::flows::{
+    ClientDocuments, Engine, FetchedKeys, Guesses, InternalError, Policy, SharedEngine, Snapshots, VerifiedTokens,
+};
 use crate::http::server::Service;
 use crate::http::{self, HttpOptions};
 use crate::jobs;

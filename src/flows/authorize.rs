@@ -13,8 +13,8 @@ use crate::protocol::response::AuthorizationResponse;
 use crate::store;
 
 use super::browser::Browser;
-use super::respond::{Delivery, deliver, refusal};
 use super::client_documents::MayAsk;
+use super::respond::{Delivery, deliver, refusal};
 use super::{Engine, FlowError, InternalError, authorization_request, client_documents, pushed_request, subject};
 
 const SEAL: &str = "authorization request";
@@ -70,12 +70,7 @@ impl<E: Into<InternalError>> From<E> for Stop {
 ///
 /// # Errors
 /// [`Stop`]: what the person sees when nothing may be sent to the application.
-pub async fn begin(
-    engine: &Engine,
-    params: &Params,
-    browser: &Browser,
-    may_ask: MayAsk<'_>,
-) -> Result<Next, Stop> {
+pub async fn begin(engine: &Engine, params: &Params, browser: &Browser, may_ask: MayAsk<'_>) -> Result<Next, Stop> {
     let client_id = authorize::client_id(params).map_err(Stop::Show)?;
     let client = live_client(engine, &client_id, may_ask).await?;
     let request = match authorize::form(params) {

@@ -168,7 +168,8 @@ impl Outbound {
             (host, places.acquire().await)
         };
         let turn = tokio::time::timeout(TIMEOUT, turn).await.map_err(|_| OutboundError::Unreachable)?;
-        let response = complete(client.request(method, target)).send().await.map_err(|error| unreachable(url, &error))?;
+        let response =
+            complete(client.request(method, target)).send().await.map_err(|error| unreachable(url, &error))?;
         Ok((response, turn))
     }
 

@@ -111,7 +111,9 @@ pub fn complete_document(
     wanted.scope = said.scope.intersection(&given).intersection(known_scope);
     wanted.grant_types.retain(|grant| GRANTS.contains(grant) && rules.grant_types.contains(grant));
     if !wanted.grant_types.contains(&GrantType::AuthorizationCode) {
-        return Err("its grant_types hold no authorization_code, or this server gives that to no such client".to_owned());
+        return Err(
+            "its grant_types hold no authorization_code, or this server gives that to no such client".to_owned()
+        );
     }
     let is_own = |address: &str| Url::parse(address).ok().is_some_and(|other| other.host_str() == url.host_str());
     // §8.1: else a document anywhere could make this server send codes, and its pages lend credit, to anybody.
@@ -181,7 +183,9 @@ impl Members {
         match self.text("token_endpoint_auth_method")?.as_deref() {
             None | Some("none") => Ok(ClientAuthMethod::None),
             Some("private_key_jwt") => Ok(ClientAuthMethod::PrivateKeyJwt),
-            Some(_) => Err("its token_endpoint_auth_method is neither none nor private_key_jwt; use one of them".into()),
+            Some(_) => {
+                Err("its token_endpoint_auth_method is neither none nor private_key_jwt; use one of them".into())
+            }
         }
     }
 

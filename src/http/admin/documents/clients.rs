@@ -194,7 +194,7 @@ pub struct ClientDocument {
     /// know. False when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registered_openly: Option<bool>,
-    /// It is described by the document at its client_id, an https URL, which is read again now and then and replaces what is changed here of
+    /// It is described by the document at its `client_id`, an https URL, which is read again now and then and replaces what is changed here of
     /// what it says. Set it to false to keep the client as it is. False when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata_document: Option<bool>,
