@@ -29,7 +29,7 @@ use ipnet::IpNet;
 use crate::domain::RegistrationMode;
 use crate::flows::SharedEngine;
 pub use site::Site;
-use sources::SourceLimit;
+use sources::{ChangeLimit, SourceLimit};
 
 /// What the operator decided about HTTP.
 #[derive(Debug, Clone)]
@@ -63,6 +63,7 @@ pub struct Public {
     registration_limit: SourceLimit,
     document_limit: SourceLimit,
     registration_care_limit: SourceLimit,
+    registration_change_limit: ChangeLimit,
     demo: bool,
 }
 
@@ -93,6 +94,7 @@ impl Public {
             document_limit: SourceLimit::per_hour(options.registrations_per_source_per_hour),
             // Each change is told to every replica, so it must not come in floods.
             registration_care_limit: SourceLimit::per_minute(options.sign_ins_per_source_per_minute),
+            registration_change_limit: ChangeLimit::new(),
             demo: options.demo,
         }
     }
