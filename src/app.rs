@@ -16,7 +16,9 @@ use tokio::sync::{Notify, Semaphore, watch};
 use crate::config::{ClientCertificates, DatabaseSettings, LogFormat, PublicSettings, Settings, TelemetrySettings};
 use crate::crypto::{self, HashParams, KeyEncryptionKeys, PasswordPool, Random, tls_server};
 use crate::domain::{Clock, RefreshPolicy, RegistrationRules, SecretBytes};
-use crate::flows::{Engine, FetchedKeys, Guesses, InternalError, Policy, SharedEngine, Snapshots, VerifiedTokens};
+use crate::flows::{
+    ClientDocuments, Engine, FetchedKeys, Guesses, InternalError, Policy, SharedEngine, Snapshots, VerifiedTokens,
+};
 use crate::http::server::Service;
 use crate::http::{self, HttpOptions};
 use crate::jobs;
@@ -121,6 +123,8 @@ fn policy(settings: &Settings) -> Policy {
             grant_types: settings.registration.allowed_grant_types.clone(),
             most_clients: settings.registration.max_clients,
             unused_lifetime: span(settings.registration.unused_lifetime),
+            never_used_lifetime: span(settings.registration.never_used_lifetime),
+            documents: settings.registration.documents.clone(),
         },
         consecutive_failures: i32::try_from(settings.limits.consecutive_failures_per_account).unwrap_or(i32::MAX),
     }
@@ -168,6 +172,7 @@ pub fn engine(settings: Settings, clock: Clock, random: Random) -> Result<Shared
         verified_tokens: VerifiedTokens::default(),
         outbound: Arc::new(Outbound::new(settings.outbound.allow_loopback)),
         fetched_keys: FetchedKeys::default(),
+        client_documents: ClientDocuments::default(),
         logout_noted: Notify::new(),
         user_code_guesses: Guesses::default(),
         policy,

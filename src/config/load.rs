@@ -61,7 +61,7 @@ pub fn load_database(file: Option<&Path>, environment: &Environment) -> Result<D
 }
 
 /// The settings of `keystead dev`: its own values over the environment over defaults that suit a developer (text logs, a JWKS
-/// that caches keep for five seconds, so that a rotation can be watched, registration without a token).
+/// that caches keep for five seconds, so that a rotation can be watched, registration without a token or by a document).
 ///
 /// # Errors
 /// Everything that is wrong, and listeners that are not on loopback.
@@ -72,6 +72,7 @@ pub fn for_dev(dev: DevSettings, environment: &Environment) -> Result<Settings, 
     layers.set("telemetry.log_format", "text", Origin::Dev);
     layers.set("registration.mode", "open", Origin::Dev);
     layers.set("registration.per_source_per_hour", 10_000, Origin::Dev);
+    layers.set("registration.metadata_documents", true, Origin::Dev);
     layers.read_environment(environment, &mut problems);
     layers.set("issuer", dev.issuer, Origin::Flag("--issuer"));
     layers.set("public.listen", dev.public_listen.to_string(), Origin::Flag("--listen"));

@@ -147,6 +147,10 @@ fn registration(settings: &Settings) -> Vec<Entry> {
         ("per_source_per_hour", registration.per_source_per_hour.into()),
         ("max_clients", registration.max_clients.into()),
         ("unused_lifetime", span(registration.unused_lifetime)),
+        ("never_used_lifetime", span(registration.never_used_lifetime)),
+        ("metadata_documents", registration.documents.enabled.into()),
+        ("metadata_document_hosts", registration.documents.allowed_hosts.clone().into()),
+        ("metadata_document_denied_hosts", registration.documents.denied_hosts.clone().into()),
     ]
 }
 

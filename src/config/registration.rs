@@ -1,10 +1,12 @@
 //! Section `[registration]`: clients that register themselves.
 
+use url::Url;
+
 use super::duration::days;
 use super::problems::Wrong;
 use super::reader::{Bounded, Reader};
 use super::settings::RegistrationSettings;
-use crate::domain::{GrantType, RegistrationMode, Scope};
+use crate::domain::{DocumentRules, GrantType, RegistrationMode, Scope};
 
 /// Grants that need a person. What acts for itself is registered by an operator (SECURITY 46).
 const GRANTS_OF_PEOPLE: [&str; 3] =
@@ -42,6 +44,14 @@ pub(super) fn section(reader: &mut Reader) -> RegistrationSettings {
             most: days(730),
             why: "the clean-up looks once a day; clients that nobody uses must go at some time",
         }),
+        never_used_lifetime: reader.duration(&Bounded {
+            key: "registration.never_used_lifetime",
+            default: days(1),
+            least: days(1),
+            most: days(730),
+            why: "the clean-up looks once a day; strangers must not take up places for long",
+        }),
+        documents: documents(reader),
     };
     reader.require(
         !settings.allowed_grant_types.is_empty(),
@@ -50,6 +60,32 @@ pub(super) fn section(reader: &mut Reader) -> RegistrationSettings {
         "name authorization_code, or set registration.mode to off",
     );
     settings
+}
+
+fn documents(reader: &mut Reader) -> DocumentRules {
+    let mut hosts = |key| {
+        let read = reader.optional(key, |given| given.texts()?.into_iter().map(host).collect::<Result<Vec<_>, _>>());
+        read.unwrap_or_default()
+    };
+    DocumentRules {
+        allowed_hosts: hosts("registration.metadata_document_hosts"),
+        denied_hosts: hosts("registration.metadata_document_denied_hosts"),
+        enabled: reader.optional("registration.metadata_documents", |given| given.boolean()).unwrap_or(false),
+    }
+}
+
+/// As it stands in URLs, or `*.` and the end that all have.
+fn host(text: &str) -> Result<String, Wrong> {
+    let name = text.strip_prefix("*.").unwrap_or(text);
+    let as_in_urls = Url::parse(&format!("https://{name}/")).ok();
+    let is_host = as_in_urls.is_some_and(|url| url.as_str() == format!("https://{name}/"));
+    let wrong = || {
+        Wrong::new(
+            format!("holds {text:?}, which is not a host as it stands in URLs"),
+            "write it in small letters, without scheme, port and path: app.example.com, or *.example.com for all below",
+        )
+    };
+    if is_host && !name.contains([':', '@', '?', '#', '/']) { Ok(text.to_owned()) } else { Err(wrong()) }
 }
 
 fn mode(text: &str) -> Result<RegistrationMode, Wrong> {

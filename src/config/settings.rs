@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tracing_subscriber::filter::Targets;
 
-use crate::domain::{GrantType, RegistrationMode, Scope, Secret, SecretBytes};
+use crate::domain::{DocumentRules, GrantType, RegistrationMode, Scope, Secret, SecretBytes};
 
 /// All settings of one process.
 pub struct Settings {
@@ -209,10 +209,14 @@ pub struct RegistrationSettings {
     pub allowed_grant_types: Vec<GrantType>,
     /// Registrations from one IPv4 address or IPv6 /64 in an hour, where everybody may.
     pub per_source_per_hour: u32,
-    /// How many such clients there may be at once.
+    /// How many such clients there may be at once, of each way to come.
     pub max_clients: u32,
     /// A client that nobody uses is removed after this.
     pub unused_lifetime: Duration,
+    /// One that nobody has ever used, and for which no operator gave a token, is removed after this.
+    pub never_used_lifetime: Duration,
+    /// Whether clients may describe themselves by a document, and those of which hosts.
+    pub documents: DocumentRules,
 }
 
 /// Requests to others: keys and documents of clients, word of a logout.

@@ -251,6 +251,13 @@ impl Client {
         self.metadata.token_endpoint_auth_method == ClientAuthMethod::None
     }
 
+    /// The host, and port where there is one, of the document that describes it, if one does.
+    #[must_use]
+    pub fn document_host(&self) -> Option<&str> {
+        let (_, rest) = self.id.as_str().split_once("://").filter(|_| self.metadata.protocol.metadata_document)?;
+        rest.split('/').next()
+    }
+
     /// Whether it may use this grant.
     #[must_use]
     pub fn may_use(&self, grant: GrantType) -> bool {

@@ -106,6 +106,9 @@ pub struct ClientProtocol {
     /// Not of a specification: it registered itself without a token of an operator, so nobody answers for it and people are warned.
     #[serde(skip_serializing_if = "is_false")]
     pub registered_openly: bool,
+    /// Not of a specification: it is described by the document that its id leads to, and that is fetched again now and then.
+    #[serde(skip_serializing_if = "is_false")]
+    pub metadata_document: bool,
 }
 
 impl ClientProtocol {

@@ -43,7 +43,7 @@ pub use ids::{
 pub use key::{KeyAlgorithm, KeyRecord, KeyState, SigningAlgorithm};
 pub use media_type::is_same_media_type;
 pub use redirect_uri::{RedirectUri, RedirectUriProblem};
-pub use registration::{InitialAccessToken, RegistrationMode, RegistrationRules};
+pub use registration::{DocumentRules, InitialAccessToken, RegistrationMode, RegistrationOrigin, RegistrationRules};
 pub use resource_server::{ADMIN_AUDIENCE, ResourceServer, SCOPE_ADMIN, SCOPE_ADMIN_READ};
 pub use response_mode::ResponseMode;
 pub use scope::{InvalidScope, Scope};

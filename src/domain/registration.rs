@@ -27,11 +27,54 @@ pub struct RegistrationRules {
     pub scope: Scope,
     /// The grants.
     pub grant_types: Vec<GrantType>,
-    /// How many such clients there may be at once.
+    /// How many clients of each [`RegistrationOrigin`] there may be at once.
     pub most_clients: u32,
     /// A client that nobody uses is removed after this.
     pub unused_lifetime: Duration,
+    /// One that nobody has ever used, and for which no operator gave a token, is removed after this.
+    pub never_used_lifetime: Duration,
+    /// Clients that publish a document about themselves.
+    pub documents: DocumentRules,
 }
+
+/// Which clients may describe themselves by a document (draft-ietf-oauth-client-id-metadata-document).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DocumentRules {
+    /// Whether any may.
+    pub enabled: bool,
+    /// The hosts whose clients may; all where there is none. `*.example.com` stands for all hosts below it.
+    pub allowed_hosts: Vec<String>,
+    /// The hosts whose clients may not, whatever else holds.
+    pub denied_hosts: Vec<String>,
+}
+
+impl DocumentRules {
+    /// Whether clients of this host may come.
+    #[must_use]
+    pub fn accepts(&self, host: &str) -> bool {
+        let host = host.trim_end_matches('.');
+        let names = |pattern: &String| match pattern.strip_prefix('*') {
+            Some(below) => host.len() > below.len() && host.ends_with(below),
+            None => host == pattern,
+        };
+        self.enabled
+            && !self.denied_hosts.iter().any(names)
+            && (self.allowed_hosts.is_empty() || self.allowed_hosts.iter().any(names))
+    }
+}
+
+/// How a client came without an operator who registered it. Each kind is counted by itself, so that strangers take no partner's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RegistrationOrigin {
+    /// It registered itself, as everybody may.
+    Open,
+    /// It registered itself with an operator's token.
+    Token,
+    /// It published a document.
+    Document,
+}
+
+text_form!(RegistrationOrigin { Open => "open", Token => "token", Document => "document" });
 
 /// A token with which a client may be registered (RFC 7591 §3), as an operator sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,4 +91,31 @@ pub struct InitialAccessToken {
     pub created_at: Timestamp,
     /// When it stops to work.
     pub expires_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_named_in_full_or_by_what_is_above_them() {
+        let hosts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let open = DocumentRules { enabled: true, ..DocumentRules::default() };
+        assert!(open.accepts("a.example") && !DocumentRules::default().accepts("a.example"));
+        let some = DocumentRules { allowed_hosts: hosts(&["a.example", "*.b.example"]), ..open.clone() };
+        for (host, accepted) in [
+            ("a.example", true),
+            ("a.example.", true),
+            ("x.a.example", false),
+            ("x.b.example", true),
+            ("y.x.b.example", true),
+            ("b.example", false),
+            ("evilb.example", false),
+            ("a.example.evil", false),
+        ] {
+            assert_eq!(some.accepts(host), accepted, "{host}");
+        }
+        let but = DocumentRules { denied_hosts: hosts(&["x.b.example"]), ..some };
+        assert!(!but.accepts("x.b.example") && but.accepts("z.b.example"));
+    }
 }

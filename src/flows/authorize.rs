@@ -13,8 +13,9 @@ use crate::protocol::response::AuthorizationResponse;
 use crate::store;
 
 use super::browser::Browser;
+use super::client_documents::MayAsk;
 use super::respond::{Delivery, deliver, refusal};
-use super::{Engine, InternalError, authorization_request, pushed_request, subject};
+use super::{Engine, FlowError, InternalError, authorization_request, client_documents, pushed_request, subject};
 
 const SEAL: &str = "authorization request";
 
@@ -65,14 +66,13 @@ impl<E: Into<InternalError>> From<E> for Stop {
     }
 }
 
-/// Answers an authorization request.
+/// Answers an authorization request. `may_ask` counts what makes this server fetch the document of a client that it does not know.
 ///
 /// # Errors
 /// [`Stop`]: what the person sees when nothing may be sent to the application.
-pub async fn begin(engine: &Engine, params: &Params, browser: &Browser) -> Result<Next, Stop> {
+pub async fn begin(engine: &Engine, params: &Params, browser: &Browser, may_ask: MayAsk<'_>) -> Result<Next, Stop> {
     let client_id = authorize::client_id(params).map_err(Stop::Show)?;
-    let client = engine.snapshots.client(&client_id)?.filter(|client| client.disabled_at.is_none());
-    let client = client.ok_or_else(|| Stop::Show(authorize::unknown_client()))?;
+    let client = live_client(engine, &client_id, may_ask).await?;
     let request = match authorize::form(params) {
         Form::Pushed(request_uri) => pushed_request::find(engine, &client, params, request_uri).await?,
         form => match authorization_request::judge(engine, &client, params, form).await {
@@ -92,7 +92,7 @@ pub async fn begin(engine: &Engine, params: &Params, browser: &Browser) -> Resul
 /// # Errors
 /// [`Stop`].
 pub async fn resume(engine: &Engine, sealed: &str, browser: &Browser) -> Result<Next, Stop> {
-    let (request, client) = open(engine, sealed)?;
+    let (request, client) = open(engine, sealed).await?;
     advance(engine, request, client, browser, false).await
 }
 
@@ -101,7 +101,7 @@ pub async fn resume(engine: &Engine, sealed: &str, browser: &Browser) -> Result<
 /// # Errors
 /// [`Stop`].
 pub async fn consent(engine: &Engine, sealed: &str, browser: &Browser, allowed: bool) -> Result<Next, Stop> {
-    let (request, client) = open(engine, sealed)?;
+    let (request, client) = open(engine, sealed).await?;
     if !allowed {
         pushed_request::forget(engine, &request).await?;
         return Ok(Next::Application(deliver(engine, &client, refusal(&request, turned_back()))?));
@@ -113,8 +113,8 @@ pub async fn consent(engine: &Engine, sealed: &str, browser: &Browser, allowed: 
 ///
 /// # Errors
 /// [`Stop`].
-pub fn cancel(engine: &Engine, sealed: &str) -> Result<Next, Stop> {
-    let (request, client) = unseal(engine, sealed)?;
+pub async fn cancel(engine: &Engine, sealed: &str) -> Result<Next, Stop> {
+    let (request, client) = unseal(engine, sealed).await?;
     Ok(Next::Application(deliver(engine, &client, refusal(&request, turned_back()))?))
 }
 
@@ -152,7 +152,7 @@ fn seal(engine: &Engine, request: &AuthorizationRequest) -> Result<String, Inter
     Ok(crypto::seal(&keyring, SEAL, &plain, engine.clock.now(), &engine.random)?)
 }
 
-fn unseal(engine: &Engine, sealed: &str) -> Result<(AuthorizationRequest, Arc<Client>), Stop> {
+async fn unseal(engine: &Engine, sealed: &str) -> Result<(AuthorizationRequest, Arc<Client>), Stop> {
     let unreadable = || {
         Stop::Show(OAuthError::invalid_request(
             "This page's address is damaged or very old. Go back to the application and sign in again.",
@@ -162,14 +162,28 @@ fn unseal(engine: &Engine, sealed: &str) -> Result<(AuthorizationRequest, Arc<Cl
     let plain = crypto::unseal(&keyring, SEAL, sealed, engine.clock.now()).ok_or_else(unreadable)?;
     let request: AuthorizationRequest = serde_json::from_slice(&plain).map_err(|_| unreadable())?;
     let client_id = ClientId::parse(&request.client_id).ok_or_else(unreadable)?;
-    let client = engine.snapshots.client(&client_id)?.filter(|client| client.disabled_at.is_none());
-    let client = client.filter(|client| still_registered(client, &request.redirect_uri));
-    let client = client.ok_or_else(|| Stop::Show(authorize::unknown_client()))?;
-    Ok((request, client))
+    // What is sealed passed `begin` here or at another replica, so nobody makes this server ask at random.
+    let client = live_client(engine, &client_id, &|| true).await?;
+    if still_registered(&client, &request.redirect_uri) {
+        Ok((request, client))
+    } else {
+        Err(Stop::Show(authorize::unknown_client()))
+    }
 }
 
-fn open(engine: &Engine, sealed: &str) -> Result<(AuthorizationRequest, Arc<Client>), Stop> {
-    let (request, client) = unseal(engine, sealed)?;
+/// The client of this id, which no operator has switched off.
+async fn live_client(engine: &Engine, id: &ClientId, may_ask: MayAsk<'_>) -> Result<Arc<Client>, Stop> {
+    // Boxed, so that the usual request does not carry what fetching needs.
+    let client = match Box::pin(client_documents::meet(engine, id, may_ask)).await {
+        Ok(client) => client.filter(|client| client.disabled_at.is_none()),
+        Err(FlowError::Refused(error)) => return Err(Stop::Show(error)),
+        Err(FlowError::Internal(error)) => return Err(Stop::Internal(error)),
+    };
+    client.ok_or_else(|| Stop::Show(authorize::unknown_client()))
+}
+
+async fn open(engine: &Engine, sealed: &str) -> Result<(AuthorizationRequest, Arc<Client>), Stop> {
+    let (request, client) = unseal(engine, sealed).await?;
     if engine.clock.now() - request.received_at > engine.policy.sign_in_page_lifetime {
         let error = OAuthError::new(ErrorCode::AccessDenied, "The sign-in page expired.");
         return Err(Stop::Expired { back: back_with(engine, &client, &request, error)? });
@@ -231,6 +245,12 @@ async fn issue(
     let mac_kid = keyring.mac_kid(now).ok_or(InternalError::NoKey("HMAC-SHA256"))?;
     let id = GrantId(engine.random.uuid_v7(now));
     let details = details(engine, request, client, session);
+    if let Err(error) = client_documents::settle(engine, client).await {
+        return match error {
+            FlowError::Refused(error) => Ok(deliver(engine, client, refusal(request, error))?),
+            FlowError::Internal(error) => Err(error.into()),
+        };
+    }
     let inserted = match allowed {
         None => store::grants::insert(engine.store.pool(), id, &details, mac_kid, now).await,
         Some(consent) => {

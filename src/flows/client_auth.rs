@@ -9,7 +9,7 @@ use crate::protocol::client_auth::{self, AuthenticatedClient, Credentials, Proof
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::params::Params;
 
-use super::{Engine, FlowError, client_certificate, client_keys};
+use super::{Engine, FlowError, client_certificate, client_documents, client_keys};
 use crate::store;
 
 /// Authenticates the client that a request names in its `Authorization` header or body.
@@ -30,7 +30,7 @@ pub async fn authenticate(
         Proof::Assertion(assertion) => return Box::pin(by_assertion(engine, &presented.client_id, assertion)).await,
     };
     let client = match ClientId::parse(&presented.client_id) {
-        Some(id) => engine.snapshots.client(&id)?,
+        Some(id) => engine.client(&id)?,
         None => None,
     };
     if let (Proof::None, Some(client)) = (&presented.proof, &client)
@@ -54,9 +54,10 @@ async fn by_assertion(engine: &Engine, named: &str, assertion: &str) -> Result<A
     let claimed =
         if named.is_empty() { client_assertion::claimed_client(&jwt.claims).unwrap_or_default() } else { named };
     let client = match ClientId::parse(claimed) {
-        Some(id) => engine.snapshots.client(&id)?.ok_or_else(client_auth::refused)?,
+        Some(id) => engine.client(&id)?.ok_or_else(client_auth::refused)?,
         None => return Err(client_auth::refused().into()),
     };
+    let client = client_documents::refreshed(engine, client).await?;
     let (token_endpoint, alias) = token_endpoints(engine);
     let audiences =
         Audiences { issuer: &engine.policy.issuer, token_endpoint: &token_endpoint, alias: alias.as_deref() };

@@ -19,6 +19,7 @@ impl Engine {
             methods: &methods,
             certificates: self.policy.certificates.is_some(),
             aliases: self.policy.certificates.as_ref().and_then(|policy| policy.url.as_deref()),
+            documents: self.policy.registration.documents.enabled,
             can_register: self.policy.registration.mode != RegistrationMode::Off,
         };
         discovery::document(offer).to_string()

@@ -9,6 +9,7 @@ pub mod authorize;
 pub mod browser;
 pub mod client_auth;
 mod client_certificate;
+pub mod client_documents;
 pub mod client_keys;
 pub mod device;
 pub mod documents;
@@ -44,6 +45,7 @@ use crate::outbound::Outbound;
 use crate::store::{self, Store, StoreError, Tx};
 
 pub use client_certificate::CertificatePolicy;
+pub use client_documents::ClientDocuments;
 pub use client_keys::FetchedKeys;
 pub use device::Guesses;
 pub use error::{FlowError, InternalError};
@@ -70,6 +72,8 @@ pub struct Engine {
     pub outbound: Arc<Outbound>,
     /// Public keys that clients publish.
     pub fetched_keys: FetchedKeys,
+    /// What clients publish about themselves.
+    pub client_documents: ClientDocuments,
     /// Told when there is word of a logout to be delivered.
     pub logout_noted: Notify,
     /// Wrong user codes of devices.

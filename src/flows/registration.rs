@@ -9,7 +9,7 @@ use super::{Engine, FlowError, InternalError, sector};
 use crate::crypto::{equal, sha256};
 use crate::domain::{
     Actor, AuditEvent, Client, ClientId, ClientMetadata, InitialAccessTokenId, MetadataProblem, Origin,
-    RegistrationMode, Scope, Secret,
+    RegistrationMode, RegistrationOrigin, Scope, Secret,
 };
 use crate::protocol::audience::STANDARD_SCOPES;
 use crate::protocol::error::{ErrorCode, OAuthError};
@@ -56,7 +56,7 @@ pub async fn register(
     let initial = use_up(engine, &mut tx, presented).await?;
     let wanted = wanted?;
     let id = clients::made_up_id(engine);
-    let mut metadata = complete(wanted, &id, None, &usual_scope(engine, &mut tx).await?);
+    let mut metadata = complete(wanted, &id, None, &usual_scope(engine)?);
     // RFC 7591 §5: people must not take a name that a stranger chose for one that somebody looked at.
     metadata.protocol.registered_openly = initial.is_none();
     refuse_beyond_rules(engine, &metadata, None)?;
@@ -66,8 +66,9 @@ pub async fn register(
     let new = clients::NewClient { id: Some(id), draft, secret: None };
     let created = clients::add(engine, &mut tx, new).await.map_err(refused)?;
     let client = &created.client;
-    let hash = sha256(token.expose().as_bytes());
-    if !store::registrations::insert(tx.conn(), &client.id, hash, now, rules.most_clients).await? {
+    let hash = Some(sha256(token.expose().as_bytes()));
+    let came = if initial.is_some() { RegistrationOrigin::Token } else { RegistrationOrigin::Open };
+    if !store::registrations::insert(tx.conn(), &client.id, came, hash, now, rules.most_clients).await? {
         let sentence = "As many clients have registered themselves as may; an operator has to make room.";
         return Err(OAuthError::new(ErrorCode::TemporarilyUnavailable, sentence).into());
     }
@@ -89,32 +90,28 @@ pub async fn register(
 /// # Errors
 /// `invalid_token`; `access_denied` where an operator switched the client off.
 pub async fn read(engine: &Engine, id: &ClientId, presented: Option<&str>) -> Result<Client, FlowError> {
-    let mut tx = engine.store.begin("read registration").await?;
-    let client = authenticate(&mut tx, id, presented).await?;
-    tx.commit().await?;
-    Ok(client)
+    authenticate(engine, id, presented).await
 }
 
-/// Replaces what is registered (RFC 7592 §2.2). A client that begins to authenticate by a secret gets one.
+/// Replaces what is registered (RFC 7592 §2.2). A client that begins to authenticate by a secret gets one. `may_change` counts changes of
+/// this client; it is asked once its token was found to be right.
 ///
 /// # Errors
-/// As [`read`], and what the metadata is refused for.
+/// As [`read`], and what the metadata is refused for; `temporarily_unavailable` for too many changes, and for another one at the same moment.
 pub async fn replace(
     engine: &Engine,
     id: &ClientId,
     presented: Option<&str>,
     wanted: Result<Replacement, OAuthError>,
+    may_change: impl FnOnce() -> bool,
     origin: &Origin,
 ) -> Result<CreatedClient, FlowError> {
+    let current = authenticate(engine, id, presented).await?;
     if let Ok(Replacement { metadata, .. }) = &wanted
         && needs_sector_list(metadata, None).is_some()
     {
-        // As in `judge_sector`.
-        let current = read(engine, id, presented).await?;
         refuse(&sector::judge(engine, metadata, Some(&current.metadata)).await)?;
     }
-    let mut tx = engine.store.begin("replace registration").await?;
-    let current = authenticate(&mut tx, id, presented).await?;
     let Replacement { metadata, client_secret } = wanted?;
     if let Some(secret) = client_secret {
         let hash = sha256(secret.expose().as_bytes());
@@ -124,8 +121,23 @@ pub async fn replace(
             return Err(OAuthError::new(ErrorCode::InvalidClientMetadata, sentence).into());
         }
     }
-    let metadata = complete(metadata, id, Some(&current.metadata), &usual_scope(engine, &mut tx).await?);
+    let metadata = complete(metadata, id, Some(&current.metadata), &usual_scope(engine)?);
     refuse_beyond_rules(engine, &metadata, Some(&current.metadata))?;
+    if metadata == current.metadata
+        && !(metadata.token_endpoint_auth_method.uses_secret() && current.secrets.is_empty())
+    {
+        return Ok(CreatedClient { client: current, secret: None });
+    }
+    if !may_change() {
+        return Err(later("This registration was changed too often lately; try again in a few minutes.").into());
+    }
+    // Only now a connection is held and the row locked: everything that needs neither was judged before.
+    let mut tx = engine.store.begin("replace registration").await?;
+    if store::clients::lock(tx.conn(), id).await?.as_ref() != Some(&current) {
+        return Err(
+            later("The registration was changed by another request at this moment; read it and try again.").into()
+        );
+    }
     let draft = ClientDraft { metadata, disabled: false };
     let caller = Caller { actor: Actor::Client(id.clone()), origin: origin.clone() };
     let mut client = clients::apply(engine, &mut tx, &current, draft, &caller).await.map_err(refused)?;
@@ -140,8 +152,8 @@ pub async fn replace(
 /// # Errors
 /// As [`read`].
 pub async fn delete(engine: &Engine, id: &ClientId, presented: Option<&str>, origin: &Origin) -> Result<(), FlowError> {
+    authenticate(engine, id, presented).await?;
     let mut tx = engine.store.begin("delete registration").await?;
-    authenticate(&mut tx, id, presented).await?;
     let caller = Caller { actor: Actor::Client(id.clone()), origin: origin.clone() };
     clients::remove(engine, &mut tx, id, &caller).await.map_err(refused)?;
     tx.commit().await?;
@@ -157,8 +169,10 @@ pub async fn delete(engine: &Engine, id: &ClientId, presented: Option<&str>, ori
 /// The database.
 pub async fn remove_unused(engine: &Engine, tx: &mut Tx) -> Result<Option<u64>, InternalError> {
     let now = engine.clock.now();
-    let unused_since = now - engine.policy.registration.unused_lifetime;
-    let looked = store::registrations::look(tx.conn(), now, now - BETWEEN_LOOKS, unused_since).await?;
+    let rules = &engine.policy.registration;
+    let unused_since = now - rules.unused_lifetime;
+    let since = [unused_since, now - rules.never_used_lifetime];
+    let looked = store::registrations::look(tx.conn(), now, now - BETWEEN_LOOKS, since).await?;
     if looked.clients == 0 {
         return Ok(None);
     }
@@ -206,14 +220,15 @@ async fn use_up(
 }
 
 /// The client whose registration access token this is. RFC 7592 §2: a stranger does not learn whether there is a client of this id.
-async fn authenticate(tx: &mut Tx, id: &ClientId, presented: Option<&str>) -> Result<Client, FlowError> {
+/// No row is locked, so that whoever looks only keeps nobody waiting.
+async fn authenticate(engine: &Engine, id: &ClientId, presented: Option<&str>) -> Result<Client, FlowError> {
     let refused = || invalid_token(WRONG_TOKEN);
     let hash = sha256(presented.ok_or_else(refused)?.as_bytes());
-    let own = store::registrations::token_sha256(tx.conn(), id).await?;
+    let own = store::registrations::token_sha256(engine.store.pool(), id).await?;
     if !equal(&own.unwrap_or_default(), &hash) {
         return Err(refused().into());
     }
-    let client = store::clients::lock(tx.conn(), id).await?.ok_or_else(refused)?;
+    let client = store::clients::find(engine.store.pool(), id).await?.ok_or_else(refused)?;
     if client.disabled_at.is_some() {
         let sentence = "An operator has switched this client off; only an operator can change it.";
         return Err(OAuthError::new(ErrorCode::AccessDenied, sentence).into());
@@ -222,9 +237,10 @@ async fn authenticate(tx: &mut Tx, id: &ClientId, presented: Option<&str>) -> Re
 }
 
 /// What of the allowed scope has a meaning today.
-async fn usual_scope(engine: &Engine, tx: &mut Tx) -> Result<Scope, FlowError> {
-    let servers = store::resource_servers::all_shared(tx.conn()).await?;
+fn usual_scope(engine: &Engine) -> Result<Scope, FlowError> {
+    let servers = engine.snapshots.resource_servers()?;
     let known = servers
+        .all()
         .iter()
         .fold(Scope::from_tokens(STANDARD_SCOPES).unwrap_or_default(), |known, server| known.union(&server.scope));
     Ok(engine.policy.registration.scope.intersection(&known))
@@ -238,13 +254,17 @@ fn refuse_beyond_rules(
     refuse(&judge_dynamic(metadata, &engine.policy.registration, held))
 }
 
-fn refused(error: AdminError) -> FlowError {
+pub(super) fn refused(error: AdminError) -> FlowError {
     match error {
         AdminError::Invalid(problems) => refusal(&problems).into(),
         AdminError::NotFound => invalid_token("The client is gone.").into(),
         AdminError::Conflict(sentence) => OAuthError::new(ErrorCode::InvalidClientMetadata, sentence).into(),
         AdminError::Internal(error) => FlowError::Internal(error),
     }
+}
+
+fn later(sentence: &str) -> OAuthError {
+    OAuthError::new(ErrorCode::TemporarilyUnavailable, sentence)
 }
 
 fn invalid_token(sentence: &str) -> OAuthError {

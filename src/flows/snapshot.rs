@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::{Engine, InternalError};
 use crate::crypto::Keyring;
 use crate::domain::{Client, ClientId, ResourceServer, Scope};
-use crate::store::{self, Pool};
+use crate::store::{self, Connection, Pool};
 
 /// How long memory is trusted without a sign of life from the database.
 const AGE_LIMIT: Duration = Duration::from_secs(15);
@@ -23,6 +23,9 @@ pub struct Snapshots {
     keyring: ArcSwap<Keyring>,
     /// One reader at a time: of two, the slower one would put what it read earlier in place of what the other read later.
     reading: Mutex<()>,
+    /// Of those who read over the connections of requests one at a time waits for a connection and then for its turn, so that the others
+    /// hold none while they wait.
+    asking: Mutex<()>,
     started: Instant,
     confirmed: AtomicU64,
 }
@@ -68,6 +71,7 @@ impl Snapshots {
             resource_servers: ArcSwap::default(),
             keyring: ArcSwap::from_pointee(Keyring::empty()),
             reading: Mutex::const_new(()),
+            asking: Mutex::const_new(()),
             started: Instant::now(),
             confirmed: AtomicU64::new(0),
         }
@@ -140,6 +144,7 @@ impl Engine {
     /// # Errors
     /// The database, or a key that cannot be decrypted.
     pub async fn reload_all(&self) -> Result<(), InternalError> {
+        let _asking = self.snapshots.asking.lock().await;
         self.read_all(self.store.pool()).await
     }
 
@@ -148,6 +153,7 @@ impl Engine {
     /// # Errors
     /// The database.
     pub async fn reload_client(&self, id: &ClientId) -> Result<(), InternalError> {
+        let _asking = self.snapshots.asking.lock().await;
         self.read_client(self.store.pool(), id).await
     }
 
@@ -156,6 +162,7 @@ impl Engine {
     /// # Errors
     /// The database.
     pub async fn reload_resource_servers(&self) -> Result<(), InternalError> {
+        let _asking = self.snapshots.asking.lock().await;
         self.read_resource_servers(self.store.pool()).await
     }
 
@@ -164,6 +171,7 @@ impl Engine {
     /// # Errors
     /// The database, or a key that cannot be decrypted.
     pub async fn reload_keys(&self) -> Result<(), InternalError> {
+        let _asking = self.snapshots.asking.lock().await;
         self.read_keys(self.store.pool()).await
     }
 
@@ -172,12 +180,12 @@ impl Engine {
     /// # Errors
     /// As there.
     pub async fn read_all(&self, from: &Pool) -> Result<(), InternalError> {
-        let _turn = self.snapshots.reading.lock().await;
-        let clients = store::clients::all(from).await?;
+        let (mut connection, _turn) = self.turn(from).await?;
+        let clients = store::clients::all(&mut connection).await?;
         let clients = clients.into_iter().map(|client| (client.id.clone(), Arc::new(client))).collect();
         self.snapshots.clients.store(Arc::new(clients));
-        self.load_resource_servers(from).await?;
-        self.load_keys(from).await?;
+        self.load_resource_servers(&mut connection).await?;
+        self.load_keys(&mut connection).await?;
         self.snapshots.confirm();
         Ok(())
     }
@@ -187,8 +195,8 @@ impl Engine {
     /// # Errors
     /// As there.
     pub async fn read_client(&self, from: &Pool, id: &ClientId) -> Result<(), InternalError> {
-        let _turn = self.snapshots.reading.lock().await;
-        let client = store::clients::find(from, id).await?.map(Arc::new);
+        let (mut connection, _turn) = self.turn(from).await?;
+        let client = store::clients::find(&mut *connection, id).await?.map(Arc::new);
         self.snapshots.clients.rcu(|current| {
             let mut next = HashMap::clone(current);
             match &client {
@@ -205,8 +213,8 @@ impl Engine {
     /// # Errors
     /// As there.
     pub async fn read_resource_servers(&self, from: &Pool) -> Result<(), InternalError> {
-        let _turn = self.snapshots.reading.lock().await;
-        self.load_resource_servers(from).await
+        let (mut connection, _turn) = self.turn(from).await?;
+        self.load_resource_servers(&mut connection).await
     }
 
     /// As [`Engine::reload_keys`], over these connections.
@@ -214,19 +222,25 @@ impl Engine {
     /// # Errors
     /// As there.
     pub async fn read_keys(&self, from: &Pool) -> Result<(), InternalError> {
-        let _turn = self.snapshots.reading.lock().await;
-        self.load_keys(from).await
+        let (mut connection, _turn) = self.turn(from).await?;
+        self.load_keys(&mut connection).await
     }
 
-    async fn load_resource_servers(&self, from: &Pool) -> Result<(), InternalError> {
-        let servers = store::resource_servers::all(from).await?;
+    /// A connection first, then the turn: whoever waits for a connection must keep nobody from reading who has one.
+    async fn turn(&self, from: &Pool) -> Result<(Connection, MutexGuard<'_, ()>), InternalError> {
+        let connection = store::connection(from).await?;
+        Ok((connection, self.snapshots.reading.lock().await))
+    }
+
+    async fn load_resource_servers(&self, from: &mut Connection) -> Result<(), InternalError> {
+        let servers = store::resource_servers::all(&mut **from).await?;
         self.snapshots.resource_servers.store(Arc::new(ResourceServers::new(servers)));
         Ok(())
     }
 
-    async fn load_keys(&self, from: &Pool) -> Result<(), InternalError> {
-        let records = store::keys::all(from).await?;
-        let pairwise = store::pairwise_key::find(from).await?;
+    async fn load_keys(&self, from: &mut Connection) -> Result<(), InternalError> {
+        let records = store::keys::all(&mut **from).await?;
+        let pairwise = store::pairwise_key::find(&mut **from).await?;
         let keyring = Keyring::load(&records, &self.encryption_keys, self.clock.now())?
             .with_pairwise(pairwise.as_ref(), &self.encryption_keys)?;
         self.snapshots.keyring.store(Arc::new(keyring));

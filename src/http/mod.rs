@@ -29,7 +29,7 @@ use ipnet::IpNet;
 use crate::domain::RegistrationMode;
 use crate::flows::SharedEngine;
 pub use site::Site;
-use sources::SourceLimit;
+use sources::{ChangeLimit, SourceLimit};
 
 /// What the operator decided about HTTP.
 #[derive(Debug, Clone)]
@@ -61,7 +61,9 @@ pub struct Public {
     device_limit: SourceLimit,
     push_limit: SourceLimit,
     registration_limit: SourceLimit,
+    document_limit: SourceLimit,
     registration_care_limit: SourceLimit,
+    registration_change_limit: ChangeLimit,
     demo: bool,
 }
 
@@ -88,8 +90,11 @@ impl Public {
             device_limit: SourceLimit::per_minute(options.sign_ins_per_source_per_minute),
             push_limit: SourceLimit::per_minute(options.sign_ins_per_source_per_minute),
             registration_limit: SourceLimit::per_hour(options.registrations_per_source_per_hour),
+            // Each makes this server ask somewhere.
+            document_limit: SourceLimit::per_hour(options.registrations_per_source_per_hour),
             // Each change is told to every replica, so it must not come in floods.
             registration_care_limit: SourceLimit::per_minute(options.sign_ins_per_source_per_minute),
+            registration_change_limit: ChangeLimit::new(),
             demo: options.demo,
         }
     }

@@ -6,8 +6,9 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
-use crate::domain::{CertificateChain, Origin};
+use crate::domain::{CertificateChain, ClientId, Origin};
 use crate::flows::client_auth::authenticate;
+use crate::flows::client_documents;
 use crate::flows::introspect::introspect_signed;
 use crate::flows::userinfo::{PresentedToken, UserInfo};
 use crate::flows::{self, FlowError};
@@ -61,6 +62,9 @@ pub(super) async fn pushed_authorization_request(
     Extension(origin): Extension<Origin>,
     form: OAuthForm,
 ) -> Response {
+    if let Err(error) = Box::pin(meet(&public, &form.params, &origin)).await {
+        return errors::flow_json(error);
+    }
     let client = match authenticate(&public.engine, &form.credentials, &form.params).await {
         Ok(client) => client,
         Err(error) => return errors::flow_json(error),
@@ -75,6 +79,12 @@ pub(super) async fn pushed_authorization_request(
         Err(error) => errors::flow_json(error),
     };
     if form.credentials.dpop.is_some() { dpop::give_nonce(&public.engine, response) } else { response }
+}
+
+/// A client that pushes its first request may be known by its document only.
+async fn meet(public: &Public, params: &Params, origin: &Origin) -> Result<(), FlowError> {
+    let Some(id) = params.one("client_id")?.and_then(ClientId::parse) else { return Ok(()) };
+    client_documents::meet(&public.engine, &id, &|| public.document_limit.allows(origin)).await.map(|_| ())
 }
 
 /// RFC 7662 §2.

@@ -116,7 +116,8 @@ pub(super) async fn replace(
         Ok(members) => members.and_then(|members| replacement(&id, members)),
         Err(response) => return response,
     };
-    match registration::replace(&public.engine, &id, Some(&token), wanted, &origin).await {
+    let may_change = || public.registration_change_limit.allows(&id);
+    match registration::replace(&public.engine, &id, Some(&token), wanted, may_change, &origin).await {
         Ok(changed) => show(&public, StatusCode::OK, changed, &token),
         Err(error) => refused(error),
     }

@@ -6,10 +6,31 @@ use std::sync::Arc;
 
 use governor::{DefaultKeyedRateLimiter, Quota};
 
-use crate::domain::Origin;
+use crate::domain::{ClientId, Origin};
 
 /// Sources that are remembered before the quiet ones are forgotten.
 const MOST_SOURCES: usize = 100_000;
+
+/// How often one registration changes: each change is told to every replica, whoever makes it from however many addresses.
+const CHANGES_PER_HOUR: NonZeroU32 = NonZeroU32::MIN.saturating_add(59);
+
+/// So many changes of each client's registration.
+#[derive(Clone)]
+pub(super) struct ChangeLimit(Arc<DefaultKeyedRateLimiter<ClientId>>);
+
+impl ChangeLimit {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(DefaultKeyedRateLimiter::keyed(Quota::per_hour(CHANGES_PER_HOUR))))
+    }
+
+    /// Whether this client may once more.
+    pub(super) fn allows(&self, id: &ClientId) -> bool {
+        if self.0.len() > MOST_SOURCES {
+            self.0.retain_recent();
+        }
+        self.0.check_key(id).is_ok()
+    }
+}
 
 /// So many of something in a minute or an hour for each source.
 #[derive(Clone)]

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Method, RequestBuilder, Response, redirect};
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 use url::{Host, Url};
 
 /// From the first byte sent to the last one read.
@@ -22,6 +22,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Requests under way at once, for reading and for telling each; others wait for their turn, and no longer than for an answer.
 const MOST_AT_ONCE: usize = 32;
+/// As many for URLs that a stranger brought just now; they must not take the places of those that an operator or a registration knows.
+const MOST_FOR_STRANGERS: usize = 8;
 /// Of them to one host: one that never answers must not take the places of all others.
 const MOST_TO_A_HOST: usize = 4;
 /// Who waits for one of those looks this often whether one is free.
@@ -55,6 +57,7 @@ pub enum OutboundError {
 pub struct Outbound {
     allow_loopback: bool,
     reading: Semaphore,
+    meeting: Semaphore,
     telling: Semaphore,
     /// How many requests are under way to each host.
     busy: Mutex<HashMap<String, usize>>,
@@ -70,6 +73,8 @@ pub struct Fetched {
     pub bytes: Vec<u8>,
     /// For how long the other side says that it may be kept (`Cache-Control: max-age`, RFC 9111 §5.2.2.1).
     pub max_age: Option<Duration>,
+    /// What it says that it is (RFC 9110 §8.3), without parameters.
+    pub content_type: Option<String>,
 }
 
 impl Outbound {
@@ -79,11 +84,18 @@ impl Outbound {
         Self {
             allow_loopback,
             reading: Semaphore::new(MOST_AT_ONCE),
+            meeting: Semaphore::new(MOST_FOR_STRANGERS),
             telling: Semaphore::new(MOST_AT_ONCE),
             busy: Mutex::default(),
             public: OnceLock::new(),
             loopback: OnceLock::new(),
         }
+    }
+
+    /// Whether it also talks to this very machine.
+    #[must_use]
+    pub fn allows_loopback(&self) -> bool {
+        self.allow_loopback
     }
 
     /// Whether a URL may be asked at all, as far as that shows before its name is resolved; for registration.
@@ -99,12 +111,28 @@ impl Outbound {
     /// # Errors
     /// Each that there is.
     pub async fn get(&self, url: &str, most: usize) -> Result<Fetched, OutboundError> {
-        let mut response = self.send(Method::GET, url, |request| request.header("accept", "application/json")).await?;
+        self.read(&self.reading, url, most).await
+    }
+
+    /// The same for a URL that nobody has vouched for: fewer at once, and apart from the others.
+    ///
+    /// # Errors
+    /// Each that there is.
+    pub async fn get_for_stranger(&self, url: &str, most: usize) -> Result<Fetched, OutboundError> {
+        self.read(&self.meeting, url, most).await
+    }
+
+    /// The turn is kept until the last byte was read.
+    async fn read(&self, places: &Semaphore, url: &str, most: usize) -> Result<Fetched, OutboundError> {
+        let ask = |request: RequestBuilder| request.header("accept", "application/json");
+        let (mut response, _turn) = self.send(places, Method::GET, url, ask).await?;
         if response.status() != 200 {
             return Err(OutboundError::Status(response.status().as_u16()));
         }
-        let cache_control = response.headers().get("cache-control").and_then(|value| value.to_str().ok());
-        let max_age = cache_control.and_then(max_age);
+        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let max_age = header("cache-control").and_then(max_age);
+        let content_type = header("content-type").and_then(|value| value.split(';').next());
+        let content_type = content_type.map(|value| value.trim().to_ascii_lowercase());
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(url, &error))? {
             if bytes.len() + chunk.len() > most {
@@ -112,7 +140,7 @@ impl Outbound {
             }
             bytes.extend_from_slice(&chunk);
         }
-        Ok(Fetched { bytes, max_age })
+        Ok(Fetched { bytes, max_age, content_type })
     }
 
     /// Posts a form of one parameter and gives the status of the answer, whose body is not read.
@@ -123,24 +151,26 @@ impl Outbound {
         let body = form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish();
         let form =
             |request: RequestBuilder| request.header("content-type", "application/x-www-form-urlencoded").body(body);
-        Ok(self.send(Method::POST, url, form).await?.status().as_u16())
+        Ok(self.send(&self.telling, Method::POST, url, form).await?.0.status().as_u16())
     }
 
-    async fn send(
-        &self,
+    async fn send<'a>(
+        &'a self,
+        places: &'a Semaphore,
         method: Method,
         url: &str,
         complete: impl FnOnce(RequestBuilder) -> RequestBuilder,
-    ) -> Result<Response, OutboundError> {
+    ) -> Result<(Response, Turn<'a>), OutboundError> {
         let (client, target) = self.target(url)?;
         let client = client.as_ref().ok_or(OutboundError::NotReady)?;
-        let places = if method == Method::GET { &self.reading } else { &self.telling };
         let turn = async {
             let host = self.wait_for_place_at(target.host_str().unwrap_or_default()).await;
             (host, places.acquire().await)
         };
-        let _turn = tokio::time::timeout(TIMEOUT, turn).await.map_err(|_| OutboundError::Unreachable)?;
-        complete(client.request(method, target)).send().await.map_err(|error| unreachable(url, &error))
+        let turn = tokio::time::timeout(TIMEOUT, turn).await.map_err(|_| OutboundError::Unreachable)?;
+        let response =
+            complete(client.request(method, target)).send().await.map_err(|error| unreachable(url, &error))?;
+        Ok((response, turn))
     }
 
     async fn wait_for_place_at(&self, host: &str) -> PlaceAt<'_> {
@@ -192,6 +222,9 @@ impl Outbound {
         Ok((self.public.get_or_init(|| ready(builder(Reach::Internet).https_only(true))), url))
     }
 }
+
+/// A place at the host and one among all requests.
+type Turn<'a> = (PlaceAt<'a>, Result<SemaphorePermit<'a>, AcquireError>);
 
 /// One request that is under way to a host.
 struct PlaceAt<'a> {

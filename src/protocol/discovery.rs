@@ -37,6 +37,8 @@ pub struct Offer<'a> {
     pub aliases: Option<&'a str>,
     /// Whether clients may register themselves.
     pub can_register: bool,
+    /// Whether clients may describe themselves by a document.
+    pub documents: bool,
 }
 
 /// The one document that both well-known addresses serve.
@@ -46,6 +48,9 @@ pub fn document(offer: Offer<'_>) -> Value {
     let Value::Object(members) = &mut document else { return document };
     if offer.certificates {
         members.insert("tls_client_certificate_bound_access_tokens".to_owned(), true.into());
+    }
+    if offer.documents {
+        members.insert("client_id_metadata_document_supported".to_owned(), true.into());
     }
     if let Some(origin) = offer.aliases {
         // RFC 8705 §5: only there is a certificate asked for, so that browsers never show their users a choice of certificates.

@@ -5,7 +5,7 @@ use sqlx::types::Json;
 use time::Duration;
 use uuid::Uuid;
 
-use super::StoreError;
+use super::{Connection, StoreError};
 use crate::domain::{
     ApplicationType, Client, ClientAuthMethod, ClientId, ClientMetadata, ClientProtocol, ClientSecret, GrantType,
     RedirectUri, Scope, SecretId, SigningAlgorithm, Timestamp,
@@ -60,13 +60,24 @@ macro_rules! select_clients {
     };
 }
 
-/// Every client.
+/// Clients that one statement reads when all are read, so that none takes too long however many there are.
+const PAGE: i64 = 500;
+
+/// Every client, page by page. What changes meanwhile is announced.
 ///
 /// # Errors
 /// The database, or a row that this version cannot read.
-pub async fn all(db: impl PgExecutor<'_>) -> Result<Vec<Client>, StoreError> {
-    let rows = select_clients!("").fetch_all(db).await?;
-    rows.into_iter().map(Client::try_from).collect()
+pub async fn all(db: &mut Connection) -> Result<Vec<Client>, StoreError> {
+    let mut clients: Vec<Client> = Vec::new();
+    loop {
+        let after = clients.last().map(|last| last.id.as_str().to_owned());
+        let next = page(&mut **db, after.as_deref(), PAGE).await?;
+        let is_last = next.len() < usize::try_from(PAGE).unwrap_or_default();
+        clients.extend(next);
+        if is_last {
+            return Ok(clients);
+        }
+    }
 }
 
 /// At most `limit` clients whose id comes after `after`, in order of their ids.

@@ -43,7 +43,10 @@ pub use grants::{GrantQuestion, Redemption, RotationQuestion};
 use kept::Kept;
 pub use sqlx::PgPool as Pool;
 pub use tokens::{PersonBehind, TokenQuestion, TokenStanding};
-pub use tx::Tx;
+pub use tx::{Tx, connection};
+
+/// A connection of a pool.
+pub type Connection = sqlx::pool::PoolConnection<sqlx::Postgres>;
 
 /// The migrations that this binary was built with.
 static MIGRATOR: Migrator = sqlx::migrate!();

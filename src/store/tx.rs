@@ -2,12 +2,20 @@
 
 use sqlx::{PgConnection, Postgres, Transaction};
 
-use super::{Store, StoreError};
+use super::{Connection, Pool, Store, StoreError};
 
 /// A transaction that a flow opened. Dropped without [`Tx::commit`], nothing of it happened.
 pub struct Tx {
     name: &'static str,
     inner: Transaction<'static, Postgres>,
+}
+
+/// A connection for a few reads.
+///
+/// # Errors
+/// None comes free in time, or the database cannot be reached.
+pub async fn connection(from: &Pool) -> Result<Connection, StoreError> {
+    Ok(from.acquire().await?)
 }
 
 impl Store {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use keystead::domain::{ClientMetadata, KeyAlgorithm, Kid, SigningAlgorithm};
+use keystead::domain::{ClientId, ClientMetadata, KeyAlgorithm, Kid, SigningAlgorithm};
 
 use crate::support::{
     Answer, Browser, EMAIL, Es256, Operator, RelyingParty, Scene, TestApp, Tokens, at_once, web_metadata,
@@ -130,7 +130,7 @@ async fn security_42_a_key_withdrawn_at_one_is_refused_at_the_other_within_a_sec
 async fn a_client_switched_off_at_one_is_refused_at_the_other_within_a_second() {
     let (mut scene, other) = pair().await;
     let tokens = scene.tokens().await;
-    let id = keystead::domain::ClientId::parse("web").unwrap();
+    let id = ClientId::parse("web").unwrap();
     let pool = scene.app.engine.store.pool();
     let client = keystead::store::clients::find(pool, &id).await.unwrap().unwrap();
     let disabled_at = Some(scene.app.clock.now());
@@ -203,4 +203,24 @@ async fn security_21_races_across_replicas_are_decided_once() {
     assert_eq!((redeemed.len(), refreshed.len()), (1, 25));
     assert!(refreshed.iter().all(|tokens| tokens.refresh() == refreshed[0].refresh()));
     assert!(!scene.is_active(redeemed[0].access()).await && scene.is_active(refreshed[0].access()).await);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_connection_keeps_no_announcement_waiting() {
+    let (scene, other) = pair().await;
+    let id = ClientId::parse(&scene.rp.client.id).unwrap();
+    let pool = other.engine.store.pool();
+    let mut taken = Vec::new();
+    for _ in 0..pool.options().get_max_connections() {
+        taken.push(pool.acquire().await.unwrap());
+    }
+    let (engine, asked) = (Arc::clone(&other.engine), id.clone());
+    let waiting = tokio::spawn(async move { engine.reload_client(&asked).await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    Operator(&scene.app).change_client(id.as_str(), |metadata| metadata.client_name = "Renamed".into()).await;
+    let is_heard = async || other.engine.snapshots.client(&id).unwrap().unwrap().metadata.client_name == "Renamed";
+    within_a_second("an announcement", is_heard).await;
+    assert!(!waiting.is_finished(), "it has no connection yet");
+    drop(taken);
+    waiting.await.unwrap().unwrap();
 }

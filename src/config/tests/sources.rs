@@ -122,6 +122,7 @@ fn dev_decides_its_own_and_leaves_the_rest_to_the_environment() {
     assert_eq!(settings.keys.jwks_max_age, Duration::from_secs(5));
     assert_eq!(settings.telemetry.log_format, LogFormat::Text);
     assert_eq!(settings.registration.mode, RegistrationMode::Open);
+    assert!(settings.registration.documents.enabled && !settings.outbound.allow_loopback);
     assert_eq!(settings.tokens.access_token_lifetime, Duration::from_secs(20));
 }
 

@@ -39,8 +39,11 @@ pub(super) async fn cancel(
     Extension(origin): Extension<Origin>,
     BrowserParams(params): BrowserParams,
 ) -> Response {
-    let outcome = params.required("request").map_err(Stop::Show);
-    match outcome.and_then(|sealed| authorize::cancel(&public.engine, sealed)) {
+    let sealed = match params.required("request") {
+        Ok(sealed) => sealed,
+        Err(refusal) => return stopped(Stop::Show(refusal), &origin),
+    };
+    match authorize::cancel(&public.engine, sealed).await {
         Ok(next) => go(&public.engine, next),
         Err(stop) => stopped(stop, &origin),
     }

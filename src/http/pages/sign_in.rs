@@ -44,7 +44,8 @@ pub(in crate::http) async fn authorize(
     {
         return again;
     }
-    match authorize::begin(&public.engine, &params, &browser).await {
+    let may_ask = || public.document_limit.allows(&origin);
+    match authorize::begin(&public.engine, &params, &browser, &may_ask).await {
         Ok(next) => go(&public.engine, next),
         Err(stop) => stopped(stop, &origin),
     }
@@ -279,6 +280,7 @@ fn show_consent(engine: &Engine, browser: &Browser, pending: &Pending) -> Result
     let Pending { sealed, request, client, session } = pending;
     let page = Consent {
         client: client_view(client),
+        client_host: client.document_host().map(str::to_owned),
         username: session.as_ref().map(|session| session.email.clone()).unwrap_or_default(),
         scopes: asked_for(&request.consent()),
         redirect_host: request.redirect_uri.display_host(),

@@ -85,6 +85,8 @@ pub struct Login {
 pub struct Consent {
     /// The application that asks.
     pub client: ClientView,
+    /// Where its document is, if that is all that is known of it: host, and port where there is one.
+    pub client_host: Option<String>,
     /// Who is signed in.
     pub username: String,
     /// What it asks for.

@@ -28,6 +28,7 @@ pub fn judge(metadata: &ClientMetadata) -> Vec<MetadataProblem> {
     judge_authentication(metadata, &mut problems);
     judge_keys(metadata, &mut problems);
     super::profiles::judge(metadata, &mut problems);
+    super::documents::judge(metadata, &mut problems);
     judge_logout(metadata, &mut problems);
     front_channel::judge(metadata, &mut problems);
     judge_admin_scope(metadata, &mut problems);

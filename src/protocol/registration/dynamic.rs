@@ -6,9 +6,12 @@ use super::subjects;
 use super::texts::Problems;
 use crate::domain::{
     ClientAuthMethod, ClientId, ClientMetadata, ClientProtocol, GrantType, MetadataProblem, RefreshTokenRotation,
-    RegistrationRules, Scope,
+    RegistrationRules, ResponseMode, Scope,
 };
 use crate::protocol::error::{ErrorCode, OAuthError};
+
+/// The most bytes that a client may register about itself: room for fifty addresses of usual length, or for a set of sixteen keys.
+const LARGEST: usize = 16 * 1024;
 
 /// The metadata that a registration leads to. What is the operator's business is as the operator set it, or has its default; a client
 /// without a name is called by its id; one that names no scope gets `usual_scope`.
@@ -66,11 +69,21 @@ pub fn complete(
             tls_client_auth_san_email: own.protocol.tls_client_auth_san_email.clone(),
             tls_client_certificate_bound_access_tokens: own.protocol.tls_client_certificate_bound_access_tokens,
             userinfo_max_authentication_age: own.protocol.userinfo_max_authentication_age,
+            response_modes: narrowed(own.protocol.response_modes.as_deref(), wanted.protocol.response_modes),
             registered_openly: own.protocol.registered_openly,
+            metadata_document: own.protocol.metadata_document,
             ..wanted.protocol
         },
         ..wanted
     }
+}
+
+/// Who is answered in some modes only may leave out more of them and win none back: an operator may have demanded it.
+fn narrowed(held: Option<&[ResponseMode]>, wanted: Option<Vec<ResponseMode>>) -> Option<Vec<ResponseMode>> {
+    let Some(held) = held else { return wanted };
+    let mut modes = wanted.unwrap_or_default();
+    modes.retain(|mode| held.contains(mode));
+    Some(if modes.is_empty() { held.to_vec() } else { modes })
 }
 
 /// What of the metadata an operator has to allow: beyond the rules, a client keeps only what it holds already.
@@ -106,7 +119,22 @@ pub fn judge_dynamic(
     );
     judge_hosts(metadata, &mut problems);
     subjects::judge_dynamic(metadata, held, &mut problems);
+    let (size, most) = (size(metadata), held.map_or(LARGEST, |held| size(held).max(LARGEST)));
+    let sentence = format!("has {size} bytes in all, which every replica would hold; shorten it to {LARGEST}");
+    problems.require(size <= most, "The metadata", sentence);
     problems.into_vec()
+}
+
+/// The bytes of all texts.
+fn size(metadata: &ClientMetadata) -> usize {
+    let links = [&metadata.client_uri, &metadata.logo_uri, &metadata.policy_uri, &metadata.tos_uri];
+    let uris = metadata.redirect_uris.iter().chain(&metadata.post_logout_redirect_uris);
+    let protocol = serde_json::to_string(&metadata.protocol).map_or(usize::MAX, |text| text.len());
+    metadata.client_name.len()
+        + links.into_iter().flatten().map(String::len).sum::<usize>()
+        + uris.map(|uri| uri.as_str().len()).sum::<usize>()
+        + metadata.scope.tokens().map(str::len).sum::<usize>()
+        + protocol
 }
 
 /// RFC 7591 §5: a page of this server must not lend its credit to links to places that are not the client's.
@@ -171,7 +199,7 @@ mod tests {
     use time::Duration;
 
     use super::*;
-    use crate::domain::{ApplicationType, GrantType, RedirectUri, RegistrationMode};
+    use crate::domain::{ApplicationType, DocumentRules, GrantType, RedirectUri, RegistrationMode};
 
     fn rules() -> RegistrationRules {
         RegistrationRules {
@@ -180,6 +208,8 @@ mod tests {
             grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
             most_clients: 10,
             unused_lifetime: Duration::days(90),
+            never_used_lifetime: Duration::days(1),
+            documents: DocumentRules::default(),
         }
     }
 
@@ -245,11 +275,34 @@ mod tests {
         assert!(kept.require_pushed_authorization_requests && kept.require_signed_request_object);
         assert!(kept.dpop_bound_access_tokens && kept.refresh_token_rotation == RefreshTokenRotation::Static);
         assert_eq!(kept.userinfo_max_authentication_age, Some(60));
+        held.protocol.response_modes = Some(vec![ResponseMode::QueryJwt, ResponseMode::FormPost]);
+        let modes = |modes: Option<Vec<ResponseMode>>| {
+            let mut wanted = wanted.clone();
+            wanted.protocol.response_modes = modes;
+            completed(wanted, Some(&held)).protocol.response_modes.unwrap()
+        };
+        assert_eq!(modes(None), [ResponseMode::QueryJwt, ResponseMode::FormPost]);
+        assert_eq!(modes(Some(vec![ResponseMode::Query])), [ResponseMode::QueryJwt, ResponseMode::FormPost]);
+        assert_eq!(modes(Some(vec![ResponseMode::FormPost, ResponseMode::Query])), [ResponseMode::FormPost]);
         held.protocol.dpop_bound_access_tokens = false;
         held.protocol.tls_client_certificate_bound_access_tokens = true;
         let kept = completed(wanted, Some(&held)).protocol;
         assert!(kept.tls_client_certificate_bound_access_tokens && !kept.dpop_bound_access_tokens);
         assert_eq!(kept.refresh_token_rotation, RefreshTokenRotation::Static);
+    }
+
+    #[test]
+    fn security_46_what_a_registrant_says_is_bounded_in_all() {
+        let mut metadata = completed(web(), None);
+        let long = |letter| format!("https://app.example/{}", std::iter::repeat_n(letter, 1_900).collect::<String>());
+        let uris = ('a'..='i').map(|letter| RedirectUri::register(&long(letter), ApplicationType::Web).unwrap());
+        metadata.redirect_uris = uris.collect();
+        let problems = judge_dynamic(&metadata, &rules(), None);
+        assert_eq!(problems.len(), 1);
+        assert!(refusal(&problems).description.starts_with("The metadata has 17"), "{problems:?}");
+        assert_eq!(judge_dynamic(&metadata, &rules(), Some(&metadata)), [], "an operator gave it more");
+        metadata.redirect_uris.pop();
+        assert_eq!(judge_dynamic(&metadata, &rules(), None), []);
     }
 
     #[test]

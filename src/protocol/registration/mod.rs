@@ -7,6 +7,7 @@ mod accounts;
 mod assertion_grant;
 mod certificates;
 mod clients;
+mod documents;
 mod dynamic;
 mod front_channel;
 mod profiles;
@@ -18,6 +19,7 @@ mod token_exchange;
 
 pub use accounts::{AccountDraft, judge_account, judge_password};
 pub use clients::{judge, judge_scope, redirect_uris};
+pub use documents::{complete_document, document_url, read_document};
 pub use dynamic::{complete, judge_dynamic, judge_initiate_login_uri, refusal, refuse_software_statement};
 pub use profiles::defaults;
 pub use resource_servers::{ResourceServerDraft, judge_resource_server};

@@ -1,5 +1,6 @@
 //! One file for each specification; a test's name starts with its section.
 
+mod client_documents;
 mod form_post;
 mod jarm;
 mod jwt_bearer;

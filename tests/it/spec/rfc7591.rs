@@ -221,9 +221,12 @@ async fn section_5_one_source_and_all_together_register_only_so_many() {
     let count = |status: u16| answers.iter().filter(|answer| **answer == status).count();
     assert_eq!((count(201), count(503), count(429)), (5, 15, 10));
     let admin = AdminApi::open(&app).await;
-    let token = initial_token(&admin, 1).await.1;
+    let token = initial_token(&admin, 7).await.1;
+    for _ in 0..5 {
+        assert_eq!(app.register(Some(&token), &own_metadata()).await.status, 201, "strangers take no partner's place");
+    }
     assert_eq!(app.register(Some(&token), &own_metadata()).await.status, 503, "the source may, the house is full");
-    let gone = app.sql_text("SELECT client_id FROM client_registrations LIMIT 1").await;
+    let gone = app.sql_text("SELECT client_id FROM client_registrations WHERE origin = 'token' LIMIT 1").await;
     admin.remove(&format!("/clients/{gone}")).await;
     assert_eq!(app.register(Some(&token), &own_metadata()).await.status, 201);
 }

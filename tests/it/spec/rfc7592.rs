@@ -189,3 +189,60 @@ async fn a_source_looks_after_registrations_only_so_often() {
     }
     assert_eq!(client.call(&app, Method::DELETE, None).await.status, 429, "whatever it wants");
 }
+
+#[tokio::test]
+async fn security_46_who_came_without_a_token_and_was_never_used_goes_soon() {
+    let (app, stranger) = registered().await;
+    app.person(EMAIL).await;
+    let admin = AdminApi::open(&app).await;
+    let made = admin.create("/initial-access-tokens", json!({ "uses": 1 })).await;
+    let partner = app.register(made["initial_access_token"].as_str(), &own_metadata()).await;
+    let partner = Registrant::of(&partner);
+    let used = Registrant::of(&app.register(None, &own_metadata()).await);
+    used.relying_party().tokens(&app, &mut Browser::default(), EMAIL).await;
+    app.wait(Span::hours(25));
+    jobs::remove_expired(&app.engine).await.unwrap();
+    for (client, status) in [(&stranger, 401), (&partner, 200), (&used, 200)] {
+        assert_eq!(client.call(&app, Method::GET, None).await.status, status);
+    }
+    app.wait(Span::days(40));
+    jobs::remove_expired(&app.engine).await.unwrap();
+    assert_eq!(used.call(&app, Method::GET, None).await.status, 200, "it was used once");
+    app.wait(Span::days(60));
+    jobs::remove_expired(&app.engine).await.unwrap();
+    assert_eq!(partner.call(&app, Method::GET, None).await.status, 401, "in the end everybody goes whom nobody needs");
+}
+
+#[tokio::test]
+async fn whoever_looks_at_a_registration_waits_for_nobody_who_changes_it() {
+    let (app, client) = registered().await;
+    let mut locked = app.engine.store.begin("test").await.unwrap();
+    let id = keystead::domain::ClientId::parse(&client.id).unwrap();
+    keystead::store::clients::lock(locked.conn(), &id).await.unwrap().unwrap();
+    assert_eq!(client.call(&app, Method::GET, None).await.status, 200);
+    let same = again(&client, "client_name", own_metadata()["client_name"].clone());
+    assert_eq!(client.call(&app, Method::PUT, Some(&same)).await.status, 200, "what changes nothing locks nothing");
+    let greedy = again(&client, "scope", json!("keystead:admin"));
+    assert_eq!(client.call(&app, Method::PUT, Some(&greedy)).await.status, 400, "nor does what is refused");
+}
+
+#[tokio::test]
+async fn one_registration_changes_only_so_often_and_one_request_at_a_time() {
+    let (app, client) = registered().await;
+    let rename =
+        async |name: String| client.call(&app, Method::PUT, Some(&again(&client, "client_name", json!(name)))).await;
+    let mut changes = 0;
+    let refused = loop {
+        let answer = rename(changes.to_string()).await;
+        if answer.status != 200 {
+            break answer;
+        }
+        changes += 1;
+    };
+    assert_eq!((refused.status.as_u16(), refused.error().as_str()), (503, "temporarily_unavailable"));
+    assert!((60..70).contains(&changes), "{changes}");
+    assert_eq!(rename((changes - 1).to_string()).await.status, 200, "no change");
+    let other = Registrant::of(&app.register(None, &own_metadata()).await);
+    let renamed = again(&other, "client_name", json!("Renamed"));
+    assert_eq!(other.call(&app, Method::PUT, Some(&renamed)).await.status, 200, "another client");
+}

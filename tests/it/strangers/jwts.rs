@@ -149,7 +149,7 @@ proptest! {
 
     #[test]
     fn any_claims_of_an_assertion_are_judged(claims in claims(), typ in prop::option::of(hostile(&["JWT", "at+jwt"]))) {
-        let audiences = Audiences { issuer: ISSUER, token_endpoint: URL };
+        let audiences = Audiences { issuer: ISSUER, token_endpoint: URL, alias: None };
         if let Ok(accepted) = client_assertion::judge(&client(), typ.as_deref(), &claims, audiences, now()) {
             prop_assert_eq!((&claims["iss"], &claims["sub"]), (&json!("web"), &json!("web")));
             prop_assert!(accepted.expires_at > now() - time::Duration::minutes(2));

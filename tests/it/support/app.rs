@@ -9,9 +9,9 @@ use axum::extract::ConnectInfo;
 use axum::http::{Request, header};
 use keystead::crypto::{HashParams, KeyEncryptionKeys, PasswordPool, Random};
 use keystead::domain::{
-    Clock, GrantType, RefreshPolicy, RegistrationMode, RegistrationRules, Scope, SecretBytes, Timestamp,
+    Clock, DocumentRules, GrantType, RefreshPolicy, RegistrationMode, RegistrationRules, Scope, SecretBytes, Timestamp,
 };
-use keystead::flows::{Engine, FetchedKeys, Guesses, Policy, SharedEngine, Snapshots, VerifiedTokens};
+use keystead::flows::{ClientDocuments, Engine, FetchedKeys, Guesses, Policy, SharedEngine, Snapshots, VerifiedTokens};
 use keystead::http::{HttpOptions, Site, admin_site, certificate_site, public_site};
 use keystead::outbound::Outbound;
 use keystead::{jobs, telemetry};
@@ -65,6 +65,8 @@ fn policy() -> Policy {
             grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
             most_clients: 10_000,
             unused_lifetime: Span::days(90),
+            never_used_lifetime: Span::days(1),
+            documents: DocumentRules::default(),
         },
     }
 }
@@ -82,6 +84,7 @@ fn cold_engine(database_url: &str, clock: Clock, encryption_keys: KeyEncryptionK
         verified_tokens: VerifiedTokens::default(),
         outbound: Arc::new(Outbound::new(true)),
         fetched_keys: FetchedKeys::default(),
+        client_documents: ClientDocuments::default(),
         logout_noted: Notify::new(),
         user_code_guesses: Guesses::default(),
         policy,

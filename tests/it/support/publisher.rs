@@ -6,7 +6,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
 
 /// Answers every path with the same document.
 #[derive(Clone)]
@@ -19,6 +20,8 @@ struct Inner {
     status: StatusCode,
     document: String,
     delay: Duration,
+    content_type: &'static str,
+    cache_control: &'static str,
     received: Vec<String>,
 }
 
@@ -31,6 +34,8 @@ impl Publisher {
             status: StatusCode::OK,
             document: document.to_string(),
             delay: Duration::ZERO,
+            content_type: "application/json",
+            cache_control: "private",
             received: Vec::new(),
         };
         let this = Self { address, inner: Arc::new(Mutex::new(inner)) };
@@ -59,16 +64,27 @@ impl Publisher {
         self.inner.lock().unwrap().delay = delay;
     }
 
+    /// Says from now on that it is of this type.
+    pub fn claim(&self, content_type: &'static str) {
+        self.inner.lock().unwrap().content_type = content_type;
+    }
+
+    /// Sends this `Cache-Control` from now on.
+    pub fn cache(&self, cache_control: &'static str) {
+        self.inner.lock().unwrap().cache_control = cache_control;
+    }
+
     /// The bodies of all requests so far.
     pub fn received(&self) -> Vec<String> {
         self.inner.lock().unwrap().received.clone()
     }
 }
 
-async fn answer(State(publisher): State<Publisher>, body: Bytes) -> (StatusCode, String) {
+async fn answer(State(publisher): State<Publisher>, body: Bytes) -> impl IntoResponse {
     let delay = publisher.inner.lock().unwrap().delay;
     tokio::time::sleep(delay).await;
     let mut inner = publisher.inner.lock().unwrap();
     inner.received.push(String::from_utf8_lossy(&body).into_owned());
-    (inner.status, inner.document.clone())
+    let headers = [(header::CONTENT_TYPE, inner.content_type), (header::CACHE_CONTROL, inner.cache_control)];
+    (inner.status, headers, inner.document.clone())
 }

@@ -198,6 +198,10 @@ pub struct ClientDocument {
     /// know. False when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registered_openly: Option<bool>,
+    /// It is described by the document at its `client_id`, an https URL, which is read again now and then and replaces what is changed here of
+    /// what it says. Set it to false to keep the client as it is. False when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata_document: Option<bool>,
     /// Switched off: it can do nothing, and its tokens are dead for good. False when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disabled: Option<bool>,
@@ -260,6 +264,7 @@ impl ClientDocument {
             authorization_signed_response_alg: m.protocol.authorization_signed_response_alg,
             response_modes: m.protocol.response_modes,
             registered_openly: m.protocol.registered_openly.then_some(true),
+            metadata_document: m.protocol.metadata_document.then_some(true),
             disabled: Some(draft.disabled),
         }
     }
@@ -369,6 +374,7 @@ impl ClientDocument {
             authorization_signed_response_alg: self.authorization_signed_response_alg,
             response_modes: self.response_modes.clone(),
             registered_openly: self.registered_openly.unwrap_or(false),
+            metadata_document: self.metadata_document.unwrap_or(false),
         }
     }
 }
