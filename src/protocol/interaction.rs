@@ -301,7 +301,7 @@ mod tests {
     #[test]
     fn section_5_5_1_a_sub_of_somebody_else_asks_once_and_then_refuses() {
         let mut scene = Scene::quiet();
-        scene.request.subjects = Some(vec!["x".into(), Uuid::nil().to_string()]);
+        scene.request.subjects = Some(vec!["x".into(), "pat".into()]);
         assert_eq!(scene.step(), Step::Issue);
         for nobody_here in [vec![], vec![Uuid::max().to_string()], vec![String::new()]] {
             scene.request.subjects = Some(nobody_here);
