@@ -147,7 +147,10 @@ async fn security_26_a_client_authenticates_by_its_registered_method_only() {
                     assert!(tried.header("www-authenticate").starts_with("Basic "), "RFC 6749 section 5.2");
                 }
             }
-            for wrong in ["", "wrong", &format!("{secret} "), &secret.to_uppercase(), &secret[1..]] {
+            // RFC 6749 §2.3.1: an empty secret is none.
+            let empty = answer(ClientAuthMethod::ClientSecretBasic, "").await;
+            assert_eq!(empty.status, answer(ClientAuthMethod::None, "").await.status, "{path} {registered:?}");
+            for wrong in ["wrong", &format!("{secret} "), &secret.to_uppercase(), &secret[1..]] {
                 let tried = answer(ClientAuthMethod::ClientSecretBasic, wrong).await;
                 assert_eq!((tried.status.as_u16(), tried.error().as_str()), (401, "invalid_client"), "{wrong:?}");
             }
