@@ -1,6 +1,6 @@
 //! OpenAPI schemas of values whose types live in `domain`, which knows nothing of OpenAPI. Each type only stands for a schema.
 
-use utoipa::openapi::schema::{AdditionalProperties, AllOfBuilder, ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::schema::{AdditionalProperties, AllOfBuilder, ArrayItems, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{Components, Object, Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -37,7 +37,7 @@ names! {
 /// the part that is also sent allows no further members, the whole would allow none of its own.
 const FLATTENED: [&str; 3] = ["ClientView", "CreatedClientView", "CreatedInitialAccessTokenView"];
 
-/// Makes one object of each of them.
+/// Makes one object of each of them, and lists refer to that instead of a copy of its parts.
 pub fn merge_flattened(components: &mut Components) {
     for name in FLATTENED {
         let Some(RefOr::T(Schema::AllOf(parts))) = components.schemas.get(name).cloned() else { continue };
@@ -56,6 +56,12 @@ pub fn merge_flattened(components: &mut Components) {
             whole.required.extend(object.required);
         }
         components.schemas.insert(name.to_owned(), Schema::Object(whole).into());
+        let list = components.schemas.get_mut(&format!("List_{name}"));
+        if let Some(RefOr::T(Schema::Object(list))) = list
+            && let Some(RefOr::T(Schema::Array(items))) = list.properties.get_mut("items")
+        {
+            items.items = ArrayItems::RefOrSchema(Box::new(Ref::from_schema_name(name).into()));
+        }
     }
 }
 
