@@ -6,6 +6,7 @@ use time::Duration;
 use crate::domain::{Client, ClientAuthMethod, ClientProfile, SigningAlgorithm, Timestamp, is_same_media_type};
 
 use super::error::{ErrorCode, OAuthError};
+use super::jwt_time;
 
 /// The one `client_assertion_type` (RFC 7523 §2.2).
 pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -108,10 +109,8 @@ fn is_for_us(aud: Option<&Value>, audiences: Audiences<'_>, profile: ClientProfi
 }
 
 fn judge_times(claims: &Map<String, Value>, from_platform: bool, now: Timestamp) -> Result<Timestamp, OAuthError> {
-    let time = |name: &str| {
-        claims.get(name).map(|value| numeric_date(value).ok_or_else(|| refused("a time in it is no number")))
-    };
-    let expires_at = time("exp").ok_or_else(|| refused("exp is missing"))??;
+    let time = |name| jwt_time::read(claims, name).map_err(|error| refused(&error.to_string()));
+    let expires_at = time("exp")?.ok_or_else(|| refused("exp is missing"))?;
     if expires_at <= now {
         return Err(refused("it has expired; make a new one for each request"));
     }
@@ -120,18 +119,11 @@ fn judge_times(claims: &Map<String, Value>, from_platform: bool, now: Timestamp)
         return Err(refused("exp is more than an hour away; let it live for a minute"));
     }
     for name in ["iat", "nbf"] {
-        if time(name).transpose()?.is_some_and(|at| at > now + MOST_AHEAD) {
+        if time(name)?.is_some_and(|at| at > now + MOST_AHEAD) {
             return Err(refused("iat or nbf lies in the future; set the clock by NTP"));
         }
     }
     Ok(expires_at)
-}
-
-/// RFC 7519 §2 `NumericDate`: seconds, possibly with a fraction.
-fn numeric_date(value: &Value) -> Option<Timestamp> {
-    let seconds = value.as_f64().filter(|seconds| seconds.abs() < 1e11)?;
-    #[expect(clippy::cast_possible_truncation, reason = "it was just seen to be small enough")]
-    Timestamp::from_unix_timestamp_nanos((seconds * 1e3) as i128 * 1_000_000).ok()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use url::Url;
 use crate::domain::{SigningAlgorithm, Timestamp, is_same_media_type};
 
 use super::error::{ErrorCode, OAuthError};
+use super::jwt_time;
 
 /// The media type of a proof (§4.2), so that no other JWT that its key signed is taken for one.
 pub const PROOF_TYPE: &str = "dpop+jwt";
@@ -128,27 +129,19 @@ pub fn judge<'a>(proof: Presented<'a>, expected: Expected<'_>, now: Timestamp) -
 
 /// `iat` must be now, more or less; `exp` and `nbf` need not be there, but what they say holds.
 fn judge_times(claims: &Map<String, Value>, now: Timestamp) -> Result<Timestamp, OAuthError> {
-    let tolerance = TOLERANCE.as_seconds_f64();
-    let away = |name: &str| -> Result<Option<f64>, OAuthError> {
-        let Some(value) = claims.get(name) else { return Ok(None) };
-        let seconds =
-            value.as_f64().ok_or_else(|| invalid(format!("{name} must be a number of seconds since 1970")))?;
-        #[expect(clippy::cast_precision_loss, reason = "a double is exact for seconds of many millions of years")]
-        let now = now.unix_timestamp() as f64;
-        Ok(Some(seconds - now))
-    };
-    let issued = away("iat")?.ok_or_else(|| invalid("iat is missing"))?;
-    if issued.abs() > tolerance {
+    let time = |name| jwt_time::read(claims, name).map_err(|error| invalid(error.to_string()));
+    let issued_at = time("iat")?.ok_or_else(|| invalid("iat is missing"))?;
+    if (issued_at - now).abs() > TOLERANCE {
         let sentence = format!("iat is more than {} seconds away from the server's time", TOLERANCE.whole_seconds());
         return Err(invalid(sentence));
     }
-    if away("exp")?.is_some_and(|left| left <= -tolerance) {
+    if time("exp")?.is_some_and(|at| at <= now - TOLERANCE) {
         return Err(invalid("it has expired"));
     }
-    if away("nbf")?.is_some_and(|left| left > tolerance) {
+    if time("nbf")?.is_some_and(|at| at > now + TOLERANCE) {
         return Err(invalid("its nbf lies ahead"));
     }
-    Ok(now + Duration::seconds_f64(issued))
+    Ok(issued_at)
 }
 
 /// §4.3 item 9: query and fragment do not count, nor do the spellings that RFC 3986 §6.2.2 and §6.2.3 call equal.

@@ -18,6 +18,7 @@ pub mod error;
 pub mod interaction;
 pub mod introspection;
 pub mod json;
+pub mod jwt_time;
 pub mod logout;
 pub mod params;
 pub mod pkce;

@@ -1,17 +1,18 @@
 //! Request objects: authorization requests that the client signed (RFC 9101; FAPI 2.0 Message Signing §5.3.1).
 
 use serde_json::{Map, Value};
+use time::Duration;
 
 use crate::domain::{Client, SigningAlgorithm, Timestamp, is_same_media_type};
 
-use super::claims::numeric_date;
 use super::error::{ErrorCode, OAuthError};
+use super::jwt_time;
 use super::params::Params;
 
-/// The longest life of a request object in seconds. It is as good as its signature to whoever finds it, so it must not be good for long.
-const LONGEST_LIFE: i64 = 60 * 60;
-/// Seconds by which a client's clock may be ahead of ours.
-const LEEWAY: i64 = 10;
+/// The longest life of a request object. It is as good as its signature to whoever finds it, so it must not be good for long.
+const LONGEST_LIFE: Duration = Duration::hours(1);
+/// By how much a client's clock may be ahead of ours.
+const LEEWAY: Duration = Duration::seconds(10);
 /// Claims about the object itself; all others are parameters of the request.
 const ABOUT_THE_OBJECT: [&str; 7] = ["iss", "aud", "sub", "exp", "nbf", "iat", "jti"];
 
@@ -104,16 +105,13 @@ fn is_audience(aud: Option<&Value>, issuer: &str) -> bool {
 }
 
 fn judge_times(claims: &Map<String, Value>, expected: Expected<'_>) -> Result<(), OAuthError> {
-    let now = numeric_date(expected.now);
-    let seconds = |name: &str| match claims.get(name) {
-        None => Ok(None),
-        Some(value) => value.as_i64().map(Some).ok_or_else(|| invalid(format!("{name} must be whole seconds."))),
-    };
-    let exp = seconds("exp")?.ok_or_else(|| invalid("The request object needs exp; an hour ahead at most."))?;
+    let now = expected.now;
+    let time = |name| jwt_time::read(claims, name).map_err(|error| invalid(format!("{error}.")));
+    let exp = time("exp")?.ok_or_else(|| invalid("The request object needs exp; an hour ahead at most."))?;
     if exp <= now {
         return Err(invalid("The request object has expired."));
     }
-    let Some(nbf) = seconds("nbf")? else {
+    let Some(nbf) = time("nbf")? else {
         if expected.pushed || expected.client.metadata.protocol.require_signed_request_object {
             return Err(invalid("The request object needs nbf, an hour old at most."));
         }
@@ -124,10 +122,10 @@ fn judge_times(claims: &Map<String, Value>, expected: Expected<'_>) -> Result<()
             Ok(())
         };
     };
-    if nbf > now.saturating_add(LEEWAY) {
+    if nbf > now + LEEWAY {
         return Err(invalid("The nbf of the request object is in the future."));
     }
-    if nbf < now - LONGEST_LIFE || exp.saturating_sub(nbf) > LONGEST_LIFE {
+    if nbf < now - LONGEST_LIFE || exp - nbf > LONGEST_LIFE {
         return Err(invalid(
             "The nbf of the request object must be an hour old at most, and exp an hour after it at most.",
         ));
