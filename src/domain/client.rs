@@ -54,6 +54,9 @@ pub enum GrantType {
     /// RFC 8693 §2.1.
     #[serde(rename = "urn:ietf:params:oauth:grant-type:token-exchange")]
     TokenExchange,
+    /// RFC 7523 §2.1.
+    #[serde(rename = "urn:ietf:params:oauth:grant-type:jwt-bearer")]
+    JwtBearer,
 }
 
 /// OpenID Connect Registration `application_type`.
@@ -102,6 +105,7 @@ text_form!(GrantType {
     ClientCredentials => "client_credentials",
     DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
     TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
+    JwtBearer => "urn:ietf:params:oauth:grant-type:jwt-bearer",
 });
 text_form!(ApplicationType { Web => "web", Native => "native" });
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ResponseMode, SigningAlgorithm};
+use super::{AssertionIssuer, ResponseMode, SigningAlgorithm};
 
 /// Members of a client's metadata that the database keeps as one JSON value; each is named as its specification names it. What is absent
 /// has its default, and what an earlier version wrote and this one does not know is left out.
@@ -84,6 +84,9 @@ pub struct ClientProtocol {
     /// Whether it may get tokens in which it acts for the subject.
     #[serde(skip_serializing_if = "is_false")]
     pub token_exchange_delegation: bool,
+    /// Whose assertions it may present for people (RFC 7523 §2.1); nobody's where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assertion_grant_issuer: Option<AssertionIssuer>,
     /// Whether its requests must be pushed first (RFC 9126 §6).
     #[serde(skip_serializing_if = "is_false")]
     pub require_pushed_authorization_requests: bool,

@@ -2,6 +2,7 @@
 //!
 //! Owns: values that cannot be constructed wrong. Does not own: rules that judge a request (`protocol`), storage, I/O; nothing here is async.
 
+mod assertion_issuer;
 mod audit;
 mod certificate;
 mod claims;
@@ -23,6 +24,7 @@ mod secret;
 mod session;
 mod user;
 
+pub use assertion_issuer::{AssertionIssuer, AssertionSubject};
 pub use audit::{Actor, AuditEvent, Origin};
 pub use certificate::{Certificate, CertificateChain, DistinguishedName};
 pub use claims::{ClaimNames, Consent, RequestedClaims, scope_of_claim};

@@ -57,8 +57,9 @@ async fn by_assertion(engine: &Engine, named: &str, assertion: &str) -> Result<A
         Some(id) => engine.snapshots.client(&id)?.ok_or_else(client_auth::refused)?,
         None => return Err(client_auth::refused().into()),
     };
+    let (token_endpoint, alias) = token_endpoints(engine);
     let audiences =
-        Audiences { issuer: &engine.policy.issuer, token_endpoint: &format!("{}/oauth2/token", engine.policy.issuer) };
+        Audiences { issuer: &engine.policy.issuer, token_endpoint: &token_endpoint, alias: alias.as_deref() };
     let now = engine.clock.now();
     let accepted = client_assertion::judge(&client, jwt.typ.as_deref(), &jwt.claims, audiences, now)?;
     let keys =
@@ -71,6 +72,13 @@ async fn by_assertion(engine: &Engine, named: &str, assertion: &str) -> Result<A
         }
     }
     Ok(client_auth::judge_assertion(client, &accepted)?)
+}
+
+/// The address of the token endpoint, and that for clients that show a certificate (RFC 8705 §5), if there is one.
+pub(super) fn token_endpoints(engine: &Engine) -> (String, Option<String>) {
+    let at = |origin: &String| format!("{origin}/oauth2/token");
+    let certificates = engine.policy.certificates.as_ref();
+    (at(&engine.policy.issuer), certificates.and_then(|policy| policy.url.as_ref()).map(at))
 }
 
 /// As [`authenticate`], for endpoints that public clients may not call (RFC 7662 §2.1).

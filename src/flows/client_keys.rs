@@ -9,9 +9,11 @@ use tokio::sync::Mutex;
 
 use super::{Engine, client_certificate};
 use crate::crypto::ForeignKeys;
-use crate::domain::{Client, ClientMetadata, ClientProtocol, MetadataProblem, Timestamp};
+use crate::domain::{AssertionIssuer, Client, ClientMetadata, ClientProtocol, MetadataProblem, Timestamp};
 use crate::outbound::{Outbound, OutboundError};
 
+/// The member that names an issuer.
+const ISSUER: &str = "assertion_grant_issuer";
 /// Key sets that are remembered; the least used ones make way.
 const MOST_SETS: usize = 4_096;
 /// The largest key set in bytes.
@@ -32,10 +34,10 @@ pub enum KeysMissing {
     #[error("no jwks or jwks_uri is registered for this client")]
     None,
     /// What is registered or was fetched is no JWK set with usable keys.
-    #[error("the client's JWK set holds no usable public key")]
+    #[error("the registered JWK set holds no usable public key")]
     Unusable,
     /// The set cannot be fetched.
-    #[error("the client's jwks_uri cannot be read: {0}")]
+    #[error("the registered jwks_uri cannot be read: {0}")]
     Fetch(#[from] OutboundError),
 }
 
@@ -121,28 +123,35 @@ async fn read(outbound: &Outbound, address: &str) -> Result<(ForeignKeys, Option
 pub fn judge(engine: &Engine, metadata: &ClientMetadata) -> Vec<MetadataProblem> {
     let problem = |field: &str, sentence: String| MetadataProblem { field: field.to_owned(), sentence };
     let ClientProtocol { jwks, jwks_uri, backchannel_logout_uri, sector_identifier_uri, .. } = &metadata.protocol;
-    let set = jwks.as_ref().and_then(|set| ForeignKeys::of_set(set).err());
-    let set = set.map(|error| {
+    let trusted = metadata.protocol.assertion_grant_issuer.as_ref();
+    let sets = [("jwks", jwks.as_ref()), (ISSUER, trusted.and_then(|issuer| issuer.jwks.as_ref()))];
+    let sets = sets.into_iter().filter_map(|(field, set)| {
+        let error = ForeignKeys::of_set(set?).err()?;
         let remedy = "send a JWK set with at least one public signing key and no private part";
-        problem("jwks", format!("cannot be used: {error}; {remedy}"))
+        Some(problem(field, format!("cannot be used: {error}; {remedy}")))
     });
     let addresses = [
         ("jwks_uri", jwks_uri),
         ("backchannel_logout_uri", backchannel_logout_uri),
         ("sector_identifier_uri", sector_identifier_uri),
     ];
-    let addresses = addresses.into_iter().filter_map(|(field, address)| {
-        let error = engine.outbound.check(address.as_deref()?).err()?;
+    let trusted = (ISSUER, trusted.and_then(|issuer| issuer.jwks_uri.as_ref()));
+    let addresses = addresses.map(|(field, address)| (field, address.as_ref()));
+    let addresses = addresses.into_iter().chain([trusted]).filter_map(|(field, address)| {
+        let error = engine.outbound.check(address?).err()?;
         Some(problem(field, format!("cannot be used: {error}")))
     });
-    set.into_iter().chain(addresses).chain(client_certificate::judge(engine, metadata)).collect()
+    sets.chain(addresses).chain(client_certificate::judge(engine, metadata)).collect()
 }
 
 /// Leaves of keys that were judged only what is of use: every replica holds them.
 pub fn tidy(metadata: &mut ClientMetadata) {
-    let tidied = metadata.protocol.jwks.as_ref().and_then(|set| ForeignKeys::tidy_set(set).ok());
-    if tidied.is_some() {
-        metadata.protocol.jwks = tidied;
+    let protocol = &mut metadata.protocol;
+    let trusted = protocol.assertion_grant_issuer.as_mut().and_then(|issuer| issuer.jwks.as_mut());
+    for set in protocol.jwks.as_mut().into_iter().chain(trusted) {
+        if let Ok(tidied) = ForeignKeys::tidy_set(set) {
+            *set = tidied;
+        }
     }
 }
 
@@ -152,7 +161,28 @@ pub fn tidy(metadata: &mut ClientMetadata) {
 /// None are registered, or they cannot be fetched or used.
 pub async fn of(engine: &Engine, client: &Client, kid: Option<&str>) -> Result<Arc<ForeignKeys>, KeysMissing> {
     let protocol = &client.metadata.protocol;
-    match (&protocol.jwks, &protocol.jwks_uri) {
+    keys(engine, protocol.jwks.as_ref(), protocol.jwks_uri.as_deref(), kid).await
+}
+
+/// The same of an issuer that vouches for people.
+///
+/// # Errors
+/// As [`of`].
+pub async fn of_issuer(
+    engine: &Engine,
+    issuer: &AssertionIssuer,
+    kid: Option<&str>,
+) -> Result<Arc<ForeignKeys>, KeysMissing> {
+    keys(engine, issuer.jwks.as_ref(), issuer.jwks_uri.as_deref(), kid).await
+}
+
+async fn keys(
+    engine: &Engine,
+    jwks: Option<&Value>,
+    jwks_uri: Option<&str>,
+    kid: Option<&str>,
+) -> Result<Arc<ForeignKeys>, KeysMissing> {
+    match (jwks, jwks_uri) {
         (Some(set), _) => ForeignKeys::of_set(set).map(Arc::new).map_err(|_| KeysMissing::Unusable),
         (None, Some(address)) => engine.fetched_keys.at(&engine.outbound, address, kid, engine.clock.now()).await,
         (None, None) => Err(KeysMissing::None),

@@ -3,6 +3,7 @@
 //! Owns: the order of steps, and what must be kept even when the answer is a refusal. Does not own: rules, SQL, HTTP.
 
 pub mod admin;
+mod assertion_grant;
 mod authorization_request;
 pub mod authorize;
 pub mod browser;

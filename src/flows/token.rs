@@ -53,11 +53,17 @@ pub async fn exchange(
             Box::pin(exchange.redeem(code, redirect_uri.as_deref(), code_verifier.as_ref())).await?
         }
         PresentedGrant::RefreshToken { refresh_token } => Box::pin(exchange.refresh(refresh_token)).await?,
-        PresentedGrant::ClientCredentials => exchange.client_credentials()?,
+        PresentedGrant::ClientCredentials => (None, exchange.api_target("no person is behind client_credentials")?),
         PresentedGrant::DeviceCode { device_code } => Box::pin(exchange.redeem_device_code(device_code)).await?,
         PresentedGrant::TokenExchange(presented) => {
             // It mints by itself: what it gives has no grant of its own, but what the presented token has.
             let response = Box::pin(exchange.exchange_token(presented)).await?;
+            telemetry::token_issued(grant_type.as_str());
+            return Ok(response);
+        }
+        PresentedGrant::JwtBearer { assertion } => {
+            // So does this: nobody signed in, so there is nothing more to give than an access token.
+            let response = Box::pin(exchange.redeem_assertion(assertion)).await?;
             telemetry::token_issued(grant_type.as_str());
             return Ok(response);
         }
@@ -91,7 +97,7 @@ pub(super) struct Exchange<'a> {
     /// The key or certificate that was proven.
     pub(super) bound: Option<Confirmation>,
     pub(super) request: &'a TokenRequest,
-    origin: &'a Origin,
+    pub(super) origin: &'a Origin,
     pub(super) now: Timestamp,
 }
 
@@ -122,7 +128,8 @@ impl Exchange<'_> {
         self.bound.map(Confirmation::thumbprint)
     }
 
-    fn client_credentials(&self) -> Result<Granted, FlowError> {
+    /// What a token is for that comes without a sign-in: APIs only. `why` ends the sentence of a refusal.
+    pub(super) fn api_target(&self, why: &str) -> Result<Target, FlowError> {
         let asked = self.request.scope.as_deref();
         let mut scope = authorize::requested_scope(self.client.client(), asked)?;
         if asked.is_none() {
@@ -131,10 +138,10 @@ impl Exchange<'_> {
             scope = narrow(self.engine, &scope.without(&standard), &self.request.resources)?;
         }
         if let Some(token) = scope.tokens().find(|token| authorize::is_standard_scope(token)) {
-            let sentence = format!("The scope {token} is about a person; no person is behind client_credentials.");
+            let sentence = format!("The scope {token} is about a person; {why}.");
             return Err(OAuthError::new(ErrorCode::InvalidScope, sentence).into());
         }
-        Ok((None, self.aim(scope, &self.request.resources)?))
+        self.aim(scope, &self.request.resources)
     }
 
     /// What a grant allows of what was asked. What an operator took from the client since then is not in it any more.
@@ -215,7 +222,7 @@ impl Exchange<'_> {
         Ok((Successor { mac_kid: self.mac_kid(keyring)?, idle_lifetime: policy.idle_lifetime }, self.now + lifetime))
     }
 
-    fn mac_kid(&self, keyring: &crypto::Keyring) -> Result<Kid, InternalError> {
+    pub(super) fn mac_kid(&self, keyring: &crypto::Keyring) -> Result<Kid, InternalError> {
         keyring.mac_kid(self.now).ok_or(InternalError::NoKey("HMAC-SHA256"))
     }
 

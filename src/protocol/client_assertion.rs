@@ -33,6 +33,8 @@ pub struct Audiences<'a> {
     pub issuer: &'a str,
     /// The token endpoint, which older clients name.
     pub token_endpoint: &'a str,
+    /// Its address for clients that show a certificate (RFC 8705 §5), where there is another one.
+    pub alias: Option<&'a str>,
 }
 
 /// The algorithms that a client may sign its assertions with.
@@ -96,7 +98,7 @@ pub fn judge(
 }
 
 /// One audience only: an assertion that is also good elsewhere could be sent on to us from there (CVE-2025-27370).
-fn is_for_us(aud: Option<&Value>, audiences: Audiences<'_>, profile: ClientProfile) -> bool {
+pub(super) fn is_for_us(aud: Option<&Value>, audiences: Audiences<'_>, profile: ClientProfile) -> bool {
     // FAPI 2.0 §5.3.2.1: the issuer, as a text.
     if profile == ClientProfile::Fapi2 {
         return aud.and_then(Value::as_str) == Some(audiences.issuer);
@@ -105,7 +107,8 @@ fn is_for_us(aud: Option<&Value>, audiences: Audiences<'_>, profile: ClientProfi
         Some(Value::Array(all)) if all.len() == 1 => all.first(),
         other => other,
     };
-    only.and_then(Value::as_str).is_some_and(|aud| aud == audiences.issuer || aud == audiences.token_endpoint)
+    only.and_then(Value::as_str)
+        .is_some_and(|aud| aud == audiences.issuer || aud == audiences.token_endpoint || Some(aud) == audiences.alias)
 }
 
 fn judge_times(claims: &Map<String, Value>, from_platform: bool, now: Timestamp) -> Result<Timestamp, OAuthError> {
@@ -133,8 +136,11 @@ mod tests {
     use super::*;
     use crate::domain::{ClientId, ClientMetadata, ClientProtocol, Clock};
 
-    const AUDIENCES: Audiences<'_> =
-        Audiences { issuer: "https://id.example", token_endpoint: "https://id.example/oauth2/token" };
+    const AUDIENCES: Audiences<'_> = Audiences {
+        issuer: "https://id.example",
+        token_endpoint: "https://id.example/oauth2/token",
+        alias: Some("https://mtls.example/oauth2/token"),
+    };
 
     fn client(protocol: ClientProtocol) -> Client {
         let now = Clock::System.now();
@@ -166,6 +172,7 @@ mod tests {
         assert_eq!(judged(|_, _| {}).unwrap().jti.as_deref(), Some("1"));
         assert!(judged(|c, _| drop(c.insert("aud".into(), json!(["https://id.example"])))).is_ok());
         assert!(judged(|c, _| drop(c.insert("aud".into(), json!("https://id.example/oauth2/token")))).is_ok());
+        assert!(judged(|c, _| drop(c.insert("aud".into(), json!("https://mtls.example/oauth2/token")))).is_ok());
         assert!(judged(|c, _| drop(c.remove("iat"))).is_ok());
     }
 

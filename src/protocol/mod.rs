@@ -2,6 +2,7 @@
 //!
 //! Owns: judgements about requests, clients, codes, tokens. Does not own: storage, cryptography, HTTP, time or randomness; those arrive as arguments.
 
+pub mod assertion_grant;
 pub mod audience;
 pub mod authentication;
 pub mod authorize;

@@ -43,6 +43,11 @@ pub enum PresentedGrant {
     },
     /// RFC 8693 §2.1.
     TokenExchange(PresentedTokens),
+    /// RFC 7523 §2.1.
+    JwtBearer {
+        /// The JWT.
+        assertion: Secret,
+    },
 }
 
 impl PresentedGrant {
@@ -55,6 +60,7 @@ impl PresentedGrant {
             Self::ClientCredentials => GrantType::ClientCredentials,
             Self::DeviceCode { .. } => GrantType::DeviceCode,
             Self::TokenExchange(_) => GrantType::TokenExchange,
+            Self::JwtBearer { .. } => GrantType::JwtBearer,
         }
     }
 }
@@ -80,6 +86,7 @@ pub fn parse(params: &Params) -> Result<TokenRequest, OAuthError> {
             PresentedGrant::DeviceCode { device_code: secret(params.required("device_code")?) }
         }
         Some(GrantType::TokenExchange) => PresentedGrant::TokenExchange(token_exchange::parse(params)?),
+        Some(GrantType::JwtBearer) => PresentedGrant::JwtBearer { assertion: secret(params.required("assertion")?) },
         None => {
             let known: Vec<&str> = GrantType::ALL.iter().map(|grant| grant.as_str()).collect();
             let sentence = format!("grant_type must be one of: {}.", known.join(", "));

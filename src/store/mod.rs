@@ -3,6 +3,7 @@
 //! Owns: tables, rows and their conversion into domain values. Does not own: rules (`protocol`) or the order of steps (`flows`);
 //! it never opens a transaction by itself.
 
+pub mod assertion_grants;
 pub mod audit;
 mod batch;
 pub mod bootstrap;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::front_channel;
 use super::texts::Problems;
 use super::token_exchange;
-use super::{certificates, sender, subjects};
+use super::{assertion_grant, certificates, sender, subjects};
 use crate::domain::{
     ApplicationType, ClientAuthMethod, ClientMetadata, GrantType, MetadataProblem, RedirectUri, SCOPE_ADMIN,
     SCOPE_ADMIN_READ, Scope,
@@ -32,6 +32,7 @@ pub fn judge(metadata: &ClientMetadata) -> Vec<MetadataProblem> {
     front_channel::judge(metadata, &mut problems);
     judge_admin_scope(metadata, &mut problems);
     token_exchange::judge(metadata, &mut problems);
+    assertion_grant::judge(metadata, &mut problems);
     judge_lifetimes(metadata, &mut problems);
     certificates::judge(metadata, &mut problems);
     sender::judge(metadata, &mut problems);

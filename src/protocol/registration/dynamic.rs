@@ -5,7 +5,7 @@ use url::Url;
 use super::subjects;
 use super::texts::Problems;
 use crate::domain::{
-    ClientAuthMethod, ClientId, ClientMetadata, ClientProtocol, MetadataProblem, RefreshTokenRotation,
+    ClientAuthMethod, ClientId, ClientMetadata, ClientProtocol, GrantType, MetadataProblem, RefreshTokenRotation,
     RegistrationRules, Scope,
 };
 use crate::protocol::error::{ErrorCode, OAuthError};
@@ -22,6 +22,7 @@ pub fn complete(
     let default = ClientMetadata::default();
     let own = held.unwrap_or(&default);
     let method = wanted.token_endpoint_auth_method;
+    let by_jwt = wanted.grant_types.contains(&GrantType::JwtBearer);
     let by_assertion = method == ClientAuthMethod::PrivateKeyJwt;
     let by_key = wanted.protocol.dpop_bound_access_tokens || own.protocol.dpop_bound_access_tokens;
     let bound = (by_key || own.protocol.tls_client_certificate_bound_access_tokens) && method != ClientAuthMethod::None;
@@ -49,6 +50,7 @@ pub fn complete(
             token_exchange_audiences: own.protocol.token_exchange_audiences.clone(),
             token_exchange_impersonation: own.protocol.token_exchange_impersonation,
             token_exchange_delegation: own.protocol.token_exchange_delegation,
+            assertion_grant_issuer: own.protocol.assertion_grant_issuer.clone().filter(|_| by_jwt),
             profile: own.protocol.profile,
             // What an operator demanded of it, a client does not take back.
             dpop_bound_access_tokens: by_key && !own.protocol.tls_client_certificate_bound_access_tokens,

@@ -4,6 +4,7 @@
 //! depends on other rows, such as names that are taken.
 
 mod accounts;
+mod assertion_grant;
 mod certificates;
 mod clients;
 mod dynamic;

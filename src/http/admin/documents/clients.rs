@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::AssertionIssuerDocument;
 use super::schemas;
 use crate::domain::{
     ApplicationType, ClientAuthMethod, ClientId, ClientMetadata, ClientProfile, ClientProtocol, GrantType,
@@ -171,6 +172,9 @@ pub struct ClientDocument {
     /// Whether it may get tokens in which it acts for the subject, and is named as the actor. False when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_exchange_delegation: Option<bool>,
+    /// Whose assertions it may present for people with the JWT bearer grant (RFC 7523): that issuer can let it act for everybody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assertion_grant_issuer: Option<AssertionIssuerDocument>,
     /// Whether its authorization requests must be pushed first (RFC 9126). False when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub require_pushed_authorization_requests: Option<bool>,
@@ -249,6 +253,7 @@ impl ClientDocument {
             token_exchange_audiences: Some(m.protocol.token_exchange_audiences).filter(|named| !named.is_empty()),
             token_exchange_impersonation: m.protocol.token_exchange_impersonation.then_some(true),
             token_exchange_delegation: m.protocol.token_exchange_delegation.then_some(true),
+            assertion_grant_issuer: m.protocol.assertion_grant_issuer.map(Into::into),
             require_pushed_authorization_requests: Some(m.protocol.require_pushed_authorization_requests),
             require_signed_request_object: Some(m.protocol.require_signed_request_object),
             request_object_signing_alg: m.protocol.request_object_signing_alg,
@@ -355,6 +360,7 @@ impl ClientDocument {
             token_exchange_audiences: self.token_exchange_audiences.clone().unwrap_or_default(),
             token_exchange_impersonation: self.token_exchange_impersonation.unwrap_or_default(),
             token_exchange_delegation: self.token_exchange_delegation.unwrap_or_default(),
+            assertion_grant_issuer: self.assertion_grant_issuer.clone().map(Into::into),
             require_pushed_authorization_requests: self
                 .require_pushed_authorization_requests
                 .unwrap_or(default.require_pushed_authorization_requests),

@@ -3,6 +3,7 @@
 //! Members that are sent are all optional, so that one form serves creation, where a default steps in, and merge patches.
 
 mod activity;
+mod assertion_issuer;
 mod client_views;
 mod clients;
 mod initial_access_tokens;
@@ -12,6 +13,7 @@ mod subjects;
 mod users;
 
 pub use activity::{AuditEventView, GrantView, KeyView, RotateRequest, SessionView};
+pub use assertion_issuer::AssertionIssuerDocument;
 pub use client_views::{ClientSecretView, ClientView, CreatedClientView, CreatedSecretView};
 pub use clients::ClientDocument;
 pub use initial_access_tokens::{CreatedInitialAccessTokenView, InitialAccessTokenDocument, InitialAccessTokenView};

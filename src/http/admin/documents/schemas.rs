@@ -28,6 +28,7 @@ names! {
     SigningAlgorithmName: domain::SigningAlgorithm::ALL.iter().map(|value| value.as_str());
     RefreshTokenRotationName: domain::RefreshTokenRotation::ALL.iter().map(|value| value.as_str());
     SubjectTypeName: domain::SubjectType::ALL.iter().map(|value| value.as_str());
+    AssertionSubjectName: domain::AssertionSubject::ALL.iter().map(|value| value.as_str());
     KeyAlgorithmName: domain::KeyAlgorithm::ALL.iter().map(|value| value.as_str());
     KeyStateName: domain::KeyState::ALL.iter().map(|value| value.as_str());
 }
