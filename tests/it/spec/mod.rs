@@ -2,6 +2,7 @@
 
 mod form_post;
 mod jarm;
+mod jwt_bearer;
 mod logout_channels;
 mod oidc_core;
 mod oidc_discovery;
