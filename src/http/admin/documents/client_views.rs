@@ -5,7 +5,8 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::clients::{ClientDocument, response_types};
+use super::client_drafts::response_types;
+use super::clients::ClientDocument;
 use crate::domain::{Client, ClientSecret, Secret};
 use crate::flows::admin::clients::{ClientDraft, CreatedClient};
 

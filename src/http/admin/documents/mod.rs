@@ -4,6 +4,7 @@
 
 mod activity;
 mod assertion_issuer;
+mod client_drafts;
 mod client_views;
 mod clients;
 mod initial_access_tokens;
