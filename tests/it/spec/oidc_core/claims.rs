@@ -1,6 +1,6 @@
 //! §5.5: claims that are asked for by name, in the `claims` parameter.
 
-use keystead::domain::Scope;
+use keystead::domain::{Scope, SubjectType};
 use serde_json::{Value, json};
 use time::Duration;
 
@@ -197,6 +197,24 @@ async fn section_5_5_1_a_sub_with_a_value_never_gives_a_code_for_another_person(
     let nobody = [("claims", r#"{"userinfo":{"sub":{"value":"nobody"}}}"#), ("prompt", "none")];
     let nobody = browser.get(&scene.app, &scene.rp.authorization_path(&nobody)).await;
     assert_eq!(error(&nobody).as_deref(), Some("login_required"));
+}
+
+#[tokio::test]
+async fn section_5_5_1_a_pairwise_client_names_the_person_as_it_knows_them() {
+    let mut scene = Scene::with(|mut metadata| {
+        metadata.protocol.subject_type = SubjectType::Pairwise;
+        metadata
+    })
+    .await;
+    let known = scene.tokens().await.claims("id_token")["sub"].as_str().unwrap().to_owned();
+    let of_all = scene.user.to_string();
+    assert_ne!(known, of_all);
+    for (sub, expected) in [(known, None), (of_all, Some("login_required"))] {
+        let claims = format!(r#"{{"id_token":{{"sub":{{"value":"{sub}"}}}}}}"#);
+        let path = scene.rp.authorization_path(&[("claims", &claims), ("prompt", "none")]);
+        let answer = scene.browser.get(&scene.app, &path).await;
+        assert_eq!(error(&answer).as_deref(), expected, "{}", answer.location());
+    }
 }
 
 #[tokio::test]
