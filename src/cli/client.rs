@@ -42,7 +42,7 @@ pub struct Create {
     /// What it gets where nothing else is said here, and what it may not ask for.
     #[arg(long, value_name = "PROFILE", value_parser = profile(), default_value = "default")]
     profile: ClientProfile,
-    /// A grant that it may use; repeat for several. The profile's when absent, of `default` authorization_code.
+    /// A grant that it may use; repeat for several. The profile's when absent, of `default` `authorization_code`.
     #[arg(long = "grant-type", value_name = "GRANT", value_parser = grant_type())]
     grant_types: Vec<GrantType>,
     /// Where authorization responses may go; repeat for several.
@@ -54,7 +54,7 @@ pub struct Create {
     /// The widest scope that it may ask for, separated by spaces.
     #[arg(long, default_value = "", value_parser = scope)]
     scope: Scope,
-    /// How it authenticates; `none` for a public client. The profile's when absent, of `default` client_secret_basic.
+    /// How it authenticates; `none` for a public client. The profile's when absent, of `default` `client_secret_basic`.
     #[arg(long, visible_alias = "token-endpoint-auth-method", value_name = "METHOD", value_parser = auth_method())]
     auth_method: Option<ClientAuthMethod>,
     /// Where its public keys are published: an https URL. For `private_key_jwt` and signed requests.

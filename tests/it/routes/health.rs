@@ -266,10 +266,11 @@ const VALUES: [&str; 36] = [
     "wrong",
 ];
 
-const PUBLIC_ROUTES: [&str; 24] = [
+const PUBLIC_ROUTES: [&str; 28] = [
     "none",
     "/.well-known/oauth-authorization-server",
     "/.well-known/openid-configuration",
+    "/admin/v1/",
     "/assets/demo.js",
     "/assets/keystead.css",
     "/assets/keystead.js",
@@ -277,18 +278,21 @@ const PUBLIC_ROUTES: [&str; 24] = [
     "/consent",
     "/demo",
     "/demo/callback",
+    "/device",
     "/health/live",
     "/health/ready",
     "/login",
     "/logout",
     "/metrics",
     "/oauth2/authorize",
-    "/oauth2/par",
+    "/oauth2/device_authorization",
     "/oauth2/end_session",
     "/oauth2/introspect",
     "/oauth2/jwks",
+    "/oauth2/par",
+    "/oauth2/register",
+    "/oauth2/register/{client_id}",
     "/oauth2/revoke",
     "/oauth2/token",
     "/oauth2/userinfo",
-    "/admin/v1/",
 ];
