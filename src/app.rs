@@ -126,6 +126,7 @@ fn policy(settings: &Settings) -> Policy {
             never_used_lifetime: span(settings.registration.never_used_lifetime),
             documents: settings.registration.documents.clone(),
         },
+        audit_retention: span(settings.audit.retention),
         consecutive_failures: i32::try_from(settings.limits.consecutive_failures_per_account).unwrap_or(i32::MAX),
     }
 }
@@ -242,6 +243,7 @@ impl ServeOptions {
             most_connections: most_connections(settings.database.max_connections),
             http: HttpOptions {
                 trusted_proxies: settings.trusted_proxies.clone(),
+                certificate_proxies: public.client_certificate_proxies.clone(),
                 client_certificate_header: by_proxy.then(|| public.client_certificate_header.parse().ok()).flatten(),
                 max_body_bytes: settings.limits.max_body_bytes,
                 request_timeout: settings.limits.request_timeout,

@@ -6,7 +6,8 @@ use uuid::Uuid;
 use super::Failure;
 use super::operator::{Operator, Target, all, table};
 use crate::domain::{
-    ApplicationType, Client, ClientAuthMethod, ClientId, ClientMetadata, GrantType, Scope, SecretId, SigningAlgorithm,
+    ApplicationType, Client, ClientAuthMethod, ClientId, ClientMetadata, ClientProfile, ClientProtocol, GrantType,
+    Scope, SecretId, SigningAlgorithm,
 };
 use crate::flows::admin::clients::{self, ClientDraft, NewClient};
 use crate::http::admin::documents::{ClientView, CreatedClientView, CreatedSecretView};
@@ -38,8 +39,11 @@ pub struct Create {
     /// Its id; made up when absent.
     #[arg(long, value_parser = client_id)]
     id: Option<ClientId>,
-    /// A grant that it may use; repeat for several.
-    #[arg(long = "grant-type", value_name = "GRANT", value_parser = grant_type(), default_value = "authorization_code")]
+    /// What it gets where nothing else is said here, and what it may not ask for.
+    #[arg(long, value_name = "PROFILE", value_parser = profile(), default_value = "default")]
+    profile: ClientProfile,
+    /// A grant that it may use; repeat for several. The profile's when absent, of `default` `authorization_code`.
+    #[arg(long = "grant-type", value_name = "GRANT", value_parser = grant_type())]
     grant_types: Vec<GrantType>,
     /// Where authorization responses may go; repeat for several.
     #[arg(long = "redirect-uri", value_name = "URI")]
@@ -50,15 +54,18 @@ pub struct Create {
     /// The widest scope that it may ask for, separated by spaces.
     #[arg(long, default_value = "", value_parser = scope)]
     scope: Scope,
-    /// How it authenticates; `none` for a public client.
-    #[arg(long, value_name = "METHOD", value_parser = auth_method(), default_value = "client_secret_basic")]
-    auth_method: ClientAuthMethod,
-    /// `native` for an application that is installed on a device.
-    #[arg(long, value_name = "TYPE", value_parser = application_type(), default_value = "web")]
-    application_type: ApplicationType,
-    /// The algorithm of its ID tokens.
-    #[arg(long, value_name = "ALGORITHM", value_parser = signing_algorithm(), default_value = "RS256")]
-    id_token_alg: SigningAlgorithm,
+    /// How it authenticates; `none` for a public client. The profile's when absent, of `default` `client_secret_basic`.
+    #[arg(long, visible_alias = "token-endpoint-auth-method", value_name = "METHOD", value_parser = auth_method())]
+    auth_method: Option<ClientAuthMethod>,
+    /// Where its public keys are published: an https URL. For `private_key_jwt` and signed requests.
+    #[arg(long, value_name = "URL")]
+    jwks_uri: Option<String>,
+    /// `native` for an application that is installed on a device. The profile's when absent, of `default` web.
+    #[arg(long, value_name = "TYPE", value_parser = application_type())]
+    application_type: Option<ApplicationType>,
+    /// The algorithm of its ID tokens. The profile's when absent, of `default` RS256.
+    #[arg(long, value_name = "ALGORITHM", value_parser = signing_algorithm())]
+    id_token_alg: Option<SigningAlgorithm>,
     /// Let it ask for codes without PKCE; only for a confidential client that uses a nonce.
     #[arg(long)]
     no_pkce: bool,
@@ -119,21 +126,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
 
 async fn run_create(create: Create) -> Result<(), Failure> {
     let operator = create.target.connect().await?;
-    let uris = |field, texts: &[String]| registration::redirect_uris(field, texts, create.application_type);
-    let metadata = ClientMetadata {
-        redirect_uris: uris("redirect_uris", &create.redirect_uris).map_err(invalid)?,
-        post_logout_redirect_uris: uris("post_logout_redirect_uris", &create.post_logout_redirect_uris)
-            .map_err(invalid)?,
-        client_name: create.name,
-        application_type: create.application_type,
-        token_endpoint_auth_method: create.auth_method,
-        grant_types: create.grant_types,
-        scope: create.scope,
-        id_token_signed_response_alg: create.id_token_alg,
-        require_pkce: !create.no_pkce,
-        skip_consent: create.skip_consent,
-        ..ClientMetadata::default()
-    };
+    let metadata = metadata(&create)?;
     let new = NewClient { id: create.id, draft: ClientDraft { metadata, disabled: false }, secret: None };
     let made = clients::create(&operator.engine, new, &operator.caller).await?;
     let id = made.client.id.to_string();
@@ -143,6 +136,28 @@ async fn run_create(create: Create) -> Result<(), Failure> {
         None => format!("client_id  {id}\nIt has no secret."),
     });
     Ok(())
+}
+
+/// What is named, and for the rest what the profile gives.
+fn metadata(create: &Create) -> Result<ClientMetadata, Failure> {
+    let base = registration::defaults(create.profile);
+    let application_type = create.application_type.unwrap_or(base.application_type);
+    let uris = |field, texts: &[String]| registration::redirect_uris(field, texts, application_type).map_err(invalid);
+    let grant_types = if create.grant_types.is_empty() { base.grant_types } else { create.grant_types.clone() };
+    Ok(ClientMetadata {
+        redirect_uris: uris("redirect_uris", &create.redirect_uris)?,
+        post_logout_redirect_uris: uris("post_logout_redirect_uris", &create.post_logout_redirect_uris)?,
+        client_name: create.name.clone(),
+        application_type,
+        token_endpoint_auth_method: create.auth_method.unwrap_or(base.token_endpoint_auth_method),
+        grant_types,
+        scope: create.scope.clone(),
+        id_token_signed_response_alg: create.id_token_alg.unwrap_or(base.id_token_signed_response_alg),
+        require_pkce: base.require_pkce && !create.no_pkce,
+        skip_consent: create.skip_consent,
+        protocol: ClientProtocol { jwks_uri: create.jwks_uri.clone(), ..base.protocol },
+        ..ClientMetadata::default()
+    })
 }
 
 async fn list(operator: &Operator) -> Result<(), Failure> {
@@ -213,6 +228,7 @@ macro_rules! names_of {
     )+ };
 }
 names_of!(
+    profile: ClientProfile,
     grant_type: GrantType,
     auth_method: ClientAuthMethod,
     application_type: ApplicationType,

@@ -15,9 +15,9 @@ use super::reader::Reader;
 use super::registration;
 use super::sections;
 use super::settings::{
-    ClientCertificates, DatabaseSettings, KeySettings, LimitSettings, ListenerSettings, OutboundSettings,
-    PasswordSettings, PublicSettings, RegistrationSettings, SessionSettings, Settings, ShutdownSettings,
-    TelemetrySettings, TokenSettings,
+    AuditSettings, DatabaseSettings, KeySettings, LimitSettings, ListenerSettings, OutboundSettings, PasswordSettings,
+    PublicSettings, RegistrationSettings, SessionSettings, Settings, ShutdownSettings, TelemetrySettings,
+    TokenSettings,
 };
 use super::values;
 use crate::domain::{Secret, SecretBytes};
@@ -128,6 +128,7 @@ fn settings(layers: Layers, problems: Vec<Problem>, in_dev: bool) -> Result<Sett
             limits: sections.limits,
             registration: sections.registration,
             outbound: sections.outbound,
+            audit: sections.audit,
             telemetry: sections.telemetry,
             shutdown: sections.shutdown,
         }),
@@ -149,6 +150,7 @@ pub(super) struct Sections {
     limits: LimitSettings,
     registration: RegistrationSettings,
     outbound: OutboundSettings,
+    audit: AuditSettings,
     telemetry: TelemetrySettings,
     shutdown: ShutdownSettings,
 }
@@ -176,6 +178,7 @@ impl Sections {
             limits: sections::limits(reader),
             registration: registration::section(reader),
             outbound: sections::outbound(reader),
+            audit: sections::audit(reader),
             telemetry: sections::telemetry(reader),
             shutdown: sections::shutdown(reader),
         }
@@ -190,12 +193,6 @@ impl Sections {
             "admin.listen",
             format!("is {admin}, which public.listen ({public}) uses already"),
             "give the admin listener a port of its own, which the internet does not reach",
-        );
-        reader.require(
-            self.public.client_certificates != ClientCertificates::Proxy || !self.trusted_proxies.is_empty(),
-            "public.client_certificates",
-            "is \"proxy\", but trusted_proxies is empty, so the header of no proxy would be believed",
-            "name the proxy's addresses in trusted_proxies",
         );
         let request_timeout = self.limits.request_timeout;
         if let Some(database) = &self.database {

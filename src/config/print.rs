@@ -33,9 +33,11 @@ pub fn print(settings: &Settings) -> String {
 }
 
 fn sections(settings: &Settings) -> Vec<(&'static str, Vec<Entry>)> {
-    let proxies: Vec<Value> = settings.trusted_proxies.iter().map(|network| network.to_string().into()).collect();
     vec![
-        ("", vec![("issuer", settings.issuer.clone().into()), ("trusted_proxies", proxies.into())]),
+        (
+            "",
+            vec![("issuer", settings.issuer.clone().into()), ("trusted_proxies", networks(&settings.trusted_proxies))],
+        ),
         ("public", public(settings)),
         ("admin", vec![("listen", settings.admin.listen.to_string().into())]),
         ("database", database(settings)),
@@ -46,9 +48,14 @@ fn sections(settings: &Settings) -> Vec<(&'static str, Vec<Entry>)> {
         ("limits", limits(settings)),
         ("registration", registration(settings)),
         ("outbound", vec![("allow_loopback", settings.outbound.allow_loopback.into())]),
+        ("audit", vec![("retention", span(settings.audit.retention))]),
         ("telemetry", telemetry(settings)),
         ("shutdown", vec![("grace_period", span(settings.shutdown.grace_period))]),
     ]
+}
+
+fn networks(networks: &[ipnet::IpNet]) -> Value {
+    networks.iter().map(ToString::to_string).collect::<Vec<_>>().into()
 }
 
 fn public(settings: &Settings) -> Vec<Entry> {
@@ -59,6 +66,7 @@ fn public(settings: &Settings) -> Vec<Entry> {
         ("tls_certificate", path(tls.map(|files| &files.certificate))),
         ("tls_key", path(tls.map(|files| &files.key))),
         ("client_certificates", public.client_certificates.as_str().into()),
+        ("client_certificate_proxies", networks(&public.client_certificate_proxies)),
         ("client_certificate_header", public.client_certificate_header.clone().into()),
         ("client_ca", path(public.client_ca.as_ref())),
         ("mtls_listen", public.mtls_listen.map(|listen| listen.to_string()).unwrap_or_default().into()),

@@ -32,6 +32,11 @@ pub(super) fn read(reader: &mut Reader) -> PublicSettings {
         client_certificates: reader
             .optional("public.client_certificates", |given| client_certificates(given.text()?))
             .unwrap_or(ClientCertificates::Off),
+        client_certificate_proxies: reader
+            .optional("public.client_certificate_proxies", |given| {
+                given.texts()?.into_iter().map(values::network).collect()
+            })
+            .unwrap_or_default(),
         client_certificate_header: reader
             .optional("public.client_certificate_header", |given| header_name(given.text()?))
             .unwrap_or_else(|| "client-cert".to_owned()),
@@ -63,6 +68,12 @@ fn judge(reader: &mut Reader, settings: &PublicSettings) {
         "public.mtls_url",
         "is missing, so no client would find public.mtls_listen",
         "set it to where clients reach that listener, such as \"https://id.example.com:8443\"",
+    );
+    reader.require(
+        is(ClientCertificates::Proxy) != settings.client_certificate_proxies.is_empty(),
+        "public.client_certificate_proxies",
+        "is needed with client_certificates = \"proxy\", and only with that",
+        "name the addresses of the proxies that set the header, and no others: whoever may set it can be any client",
     );
     reader.require(
         !off || (settings.client_ca.is_none() && settings.mtls_url.is_none()),

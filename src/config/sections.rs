@@ -12,8 +12,8 @@ use super::duration::{days, hours, minutes, seconds};
 use super::problems::Wrong;
 use super::reader::{Bounded, Reader};
 use super::settings::{
-    DatabaseSettings, KeySettings, LimitSettings, ListenerSettings, LogFormat, OutboundSettings, PasswordSettings,
-    PreviousEncryptionKey, SessionSettings, ShutdownSettings, TelemetrySettings, TokenSettings,
+    AuditSettings, DatabaseSettings, KeySettings, LimitSettings, ListenerSettings, LogFormat, OutboundSettings,
+    PasswordSettings, PreviousEncryptionKey, SessionSettings, ShutdownSettings, TelemetrySettings, TokenSettings,
 };
 use super::values;
 
@@ -325,6 +325,18 @@ pub(super) fn limits(reader: &mut Reader) -> LimitSettings {
 pub(super) fn outbound(reader: &mut Reader) -> OutboundSettings {
     let allow_loopback = reader.optional("outbound.allow_loopback", |given| given.boolean());
     OutboundSettings { allow_loopback: allow_loopback.unwrap_or(false) }
+}
+
+pub(super) fn audit(reader: &mut Reader) -> AuditSettings {
+    AuditSettings {
+        retention: reader.duration(&Bounded {
+            key: "audit.retention",
+            default: days(400),
+            least: days(30),
+            most: days(36_500),
+            why: "an attack is often found months later; addresses of people must not be kept without need",
+        }),
+    }
 }
 
 pub(super) fn telemetry(reader: &mut Reader) -> TelemetrySettings {

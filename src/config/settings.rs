@@ -35,6 +35,8 @@ pub struct Settings {
     pub registration: RegistrationSettings,
     /// Requests to others.
     pub outbound: OutboundSettings,
+    /// What is kept of what happened.
+    pub audit: AuditSettings,
     /// Logging.
     pub telemetry: TelemetrySettings,
     /// The end of the process.
@@ -57,6 +59,8 @@ pub struct PublicSettings {
     pub tls: Option<TlsFiles>,
     /// Whether clients are asked for certificates, and by whom.
     pub client_certificates: ClientCertificates,
+    /// Proxies whose header is believed; from anyone else it is ignored.
+    pub client_certificate_proxies: Vec<IpNet>,
     /// The header in which a proxy hands certificates on.
     pub client_certificate_header: String,
     /// PEM file of the authorities that vouch for clients.
@@ -224,6 +228,13 @@ pub struct RegistrationSettings {
 pub struct OutboundSettings {
     /// Lets this server talk to its own machine, by http or with any certificate. Only `keystead dev` takes it.
     pub allow_loopback: bool,
+}
+
+/// What is kept of what happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditSettings {
+    /// How long an audit event is kept.
+    pub retention: Duration,
 }
 
 /// Logging.

@@ -11,6 +11,7 @@ use crate::protocol::error::OAuthError;
 use crate::protocol::token::PresentedGrant;
 use crate::protocol::{code, device, refresh, sender};
 use crate::store;
+use crate::telemetry;
 
 use super::{Engine, FlowError, InternalError};
 
@@ -43,6 +44,14 @@ impl Occasion<'static> {
 /// # Errors
 /// `invalid_dpop_proof`, `use_dpop_nonce`, or the database.
 pub async fn proven_key(engine: &Engine, proof: &str, occasion: Occasion<'_>) -> Result<KeyThumbprint, FlowError> {
+    let outcome = judged_key(engine, proof, occasion).await;
+    if let Err(FlowError::Refused(error)) = &outcome {
+        telemetry::dpop_proof_refused(error.code.as_str());
+    }
+    outcome
+}
+
+async fn judged_key(engine: &Engine, proof: &str, occasion: Occasion<'_>) -> Result<KeyThumbprint, FlowError> {
     let now = engine.clock.now();
     let mut jwt = ForeignJwt::read(proof, dpop::ALGORITHMS).map_err(dpop::unreadable)?;
     // There is only the key that the proof brings, whatever it is called.

@@ -117,6 +117,8 @@ pub struct Policy {
     pub consecutive_failures: i32,
     /// What clients that register themselves are allowed.
     pub registration: RegistrationRules,
+    /// How long an audit event is kept.
+    pub audit_retention: Duration,
 }
 
 impl Engine {

@@ -36,7 +36,9 @@ use sources::{ChangeLimit, SourceLimit};
 pub struct HttpOptions {
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// Where trusted proxies write the certificate that a client showed them; from anyone else it is ignored.
+    /// Proxies whose certificate header is believed: whoever may write it can be any client, so it is a list of its own.
+    pub certificate_proxies: Vec<IpNet>,
+    /// Where those proxies write the certificate that a client showed them; from anyone else it is ignored.
     pub client_certificate_header: Option<HeaderName>,
     /// The largest request body in bytes.
     pub max_body_bytes: usize,

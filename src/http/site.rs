@@ -117,7 +117,7 @@ impl Site {
         } else {
             let mut request = request.map(|body| Body::new(Limited::new(body, options.max_body_bytes)));
             if let Some(name) = &options.client_certificate_header
-                && let Some(chain) = forwarded(name, request.headers(), peer, &options.trusted_proxies)
+                && let Some(chain) = forwarded(name, request.headers(), peer, &options.certificate_proxies)
             {
                 request.extensions_mut().insert(chain);
             }

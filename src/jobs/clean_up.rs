@@ -49,10 +49,11 @@ enum Table {
     DeviceAuthorizations,
     PushedRequests,
     InitialAccessTokens,
+    AuditEvents,
 }
 
 impl Table {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::RevokedTokens,
         Self::Grants,
         Self::Sessions,
@@ -61,6 +62,7 @@ impl Table {
         Self::DeviceAuthorizations,
         Self::PushedRequests,
         Self::InitialAccessTokens,
+        Self::AuditEvents,
     ];
 
     fn name(self) -> &'static str {
@@ -73,6 +75,7 @@ impl Table {
             Self::DeviceAuthorizations => "device_authorizations",
             Self::PushedRequests => "pushed_requests",
             Self::InitialAccessTokens => "initial_access_tokens",
+            Self::AuditEvents => "audit_events",
         }
     }
 }
@@ -145,6 +148,7 @@ async fn step(engine: &SharedEngine, table: Table, now: Timestamp) -> Result<Opt
         Table::Grants => housekeeping::grants(tx.conn(), now - KEEP_ENDED).await?,
         Table::Sessions => housekeeping::sessions(tx.conn(), now - KEEP_ENDED).await?,
         Table::SignInFailures => housekeeping::sign_in_failures(tx.conn(), now - KEEP_FAILURES).await?,
+        Table::AuditEvents => housekeeping::audit_events(tx.conn(), now - engine.policy.audit_retention).await?,
         Table::InitialAccessTokens => housekeeping::initial_access_tokens(tx.conn(), now - KEEP_ENDED).await?,
         // Replicas whose clocks differ must agree that a proof is too old before it is forgotten.
         Table::UsedProofs => housekeeping::used_proofs(tx.conn(), now - MOST_AHEAD).await?,

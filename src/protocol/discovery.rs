@@ -73,6 +73,8 @@ fn usual(Offer { issuer, api_scopes, methods, can_register, .. }: Offer<'_>) -> 
         [SigningAlgorithm::Rs256, SigningAlgorithm::Es256, SigningAlgorithm::Ps256, SigningAlgorithm::EdDsa]
             .map(SigningAlgorithm::as_str)
             .to_vec();
+    // RFC 9864: what others signed is read under the newer name of EdDSA too. What is signed here says EdDSA.
+    let accepted: Vec<&str> = algorithms.iter().copied().chain(["Ed25519"]).collect();
     let scopes: Vec<&str> =
         STANDARD_SCOPES.into_iter().chain(api_scopes.tokens().filter(|t| !t.starts_with("keystead:"))).collect();
     let mut document = json!({
@@ -95,13 +97,13 @@ fn usual(Offer { issuer, api_scopes, methods, can_register, .. }: Offer<'_>) -> 
         "subject_types_supported": SubjectType::ALL.iter().map(|t| t.as_str()).collect::<Vec<_>>(),
         "id_token_signing_alg_values_supported": algorithms,
         "token_endpoint_auth_methods_supported": all_methods,
-        "token_endpoint_auth_signing_alg_values_supported": algorithms,
+        "token_endpoint_auth_signing_alg_values_supported": accepted,
         "userinfo_signing_alg_values_supported": algorithms,
         "introspection_signing_alg_values_supported": algorithms,
         "introspection_endpoint_auth_methods_supported": confidential,
-        "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
+        "introspection_endpoint_auth_signing_alg_values_supported": accepted,
         "revocation_endpoint_auth_methods_supported": all_methods,
-        "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
+        "revocation_endpoint_auth_signing_alg_values_supported": accepted,
         "code_challenge_methods_supported": ["S256"],
         "dpop_signing_alg_values_supported": dpop::algorithm_names().collect::<Vec<_>>(),
         "claim_types_supported": ["normal"],
@@ -111,7 +113,9 @@ fn usual(Offer { issuer, api_scopes, methods, can_register, .. }: Offer<'_>) -> 
         "ui_locales_supported": ["en"],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
     });
-    if let (Some(document), Value::Object(more)) = (document.as_object_mut(), front_channel(issuer, &algorithms)) {
+    if let (Some(document), Value::Object(more)) =
+        (document.as_object_mut(), front_channel(issuer, &algorithms, &accepted))
+    {
         document.extend(more);
     }
     if can_register {
@@ -121,7 +125,7 @@ fn usual(Offer { issuer, api_scopes, methods, can_register, .. }: Offer<'_>) -> 
 }
 
 /// What is said about authorization requests and their answers (RFC 9101 §10.5, RFC 9126 §5, RFC 9207 §3, JARM §4).
-fn front_channel(issuer: &str, algorithms: &[&str]) -> Value {
+fn front_channel(issuer: &str, algorithms: &[&str], accepted: &[&str]) -> Value {
     let response_modes: Vec<&str> =
         ResponseMode::ALL.iter().map(|mode| mode.as_str()).chain([ResponseMode::JWT]).collect();
     json!({
@@ -129,7 +133,7 @@ fn front_channel(issuer: &str, algorithms: &[&str]) -> Value {
         "response_modes_supported": response_modes,
         "request_parameter_supported": true,
         "request_uri_parameter_supported": false,
-        "request_object_signing_alg_values_supported": algorithms,
+        "request_object_signing_alg_values_supported": accepted,
         "require_signed_request_object": false,
         "require_pushed_authorization_requests": false,
         "authorization_signing_alg_values_supported": algorithms,

@@ -123,3 +123,18 @@ pub async fn sign_in_failures(db: impl PgExecutor<'_>, before: Timestamp) -> Res
     );
     Ok(done.execute(db).await?.rows_affected())
 }
+
+/// Removes one step of audit events from before `before`, the oldest first. Their ids begin with their time, so the primary key finds them.
+///
+/// # Errors
+/// The database.
+pub async fn audit_events(db: impl PgExecutor<'_>, before: Timestamp) -> Result<u64, StoreError> {
+    let millis = u64::try_from(before.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
+    let first_kept = uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid();
+    let done = sqlx::query!(
+        "DELETE FROM audit_events WHERE id = ANY (ARRAY(SELECT id FROM audit_events WHERE id < $1 ORDER BY id LIMIT $2))",
+        first_kept,
+        STEP
+    );
+    Ok(done.execute(db).await?.rows_affected())
+}

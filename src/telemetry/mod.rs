@@ -75,6 +75,11 @@ pub fn introspection(active: bool) {
     HANDLES[usize::from(active)].increment(1);
 }
 
+/// A DPoP proof was refused: `invalid_dpop_proof`, or `use_dpop_nonce`, which the client mends by itself.
+pub fn dpop_proof_refused(error: &'static str) {
+    counter!("keystead_dpop_proofs_refused_total", "error" => error).increment(1);
+}
+
 /// Password hashes that wait.
 pub fn hash_queue(depth: usize) {
     gauge!("keystead_hash_queue_depth").set(u32::try_from(depth).unwrap_or(u32::MAX));

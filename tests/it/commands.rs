@@ -272,3 +272,20 @@ async fn serve_ends_with_zero_when_it_is_told_to_stop_and_with_one_when_its_port
     interrupted.signal(Signal::SIGINT);
     assert_eq!(interrupted.end().await.code(), Some(0), "{}", interrupted.output());
 }
+
+#[tokio::test]
+async fn a_client_is_created_with_a_profile_its_keys_and_its_method() {
+    let url = database::fresh().await;
+    let create = |more: &[&str]| {
+        let usual = ["client", "create", "--json", "--name", "A", "--redirect-uri", "https://a.example/cb"];
+        Program::configured(&[&usual, more].concat(), &url).run()
+    };
+    let profile = ["--profile", "fapi2", "--jwks-uri", "https://a.example/jwks.json"];
+    let made = create(&[&profile[..], &["--token-endpoint-auth-method", "private_key_jwt"]].concat()).await;
+    let jwks_uri = "https://a.example/jwks.json";
+    succeeds(&made, &["private_key_jwt", jwks_uri, "\"fapi2\"", "PS256", "refresh_token"]);
+    let usual = create(&[]).await;
+    succeeds(&usual, &["client_secret_basic", "RS256", "\"default\"", "client_secret"]);
+    assert!(!usual.output.contains("refresh_token\""), "{}", usual.output);
+    fails(&create(&["--profile", "fapi2", "--auth-method", "client_secret_basic"]).await, &["fapi2"]);
+}

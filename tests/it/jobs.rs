@@ -5,7 +5,7 @@ use keystead::jobs;
 use sqlx::Connection as _;
 use time::Duration as Span;
 
-use crate::support::{Browser, PASSWORD, RelyingParty, TestApp};
+use crate::support::{Browser, Operator, PASSWORD, RelyingParty, TestApp};
 
 async fn count(app: &TestApp, table: &str) -> i64 {
     let statement = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
@@ -130,4 +130,19 @@ async fn nothing_is_removed_by_a_clock_that_is_ahead_of_the_databases() {
     let right = TestApp::beside(&app.database_url).await;
     jobs::clean_up(&right.engine).await.unwrap();
     assert_eq!(count(&app, "revoked_tokens").await, 0);
+}
+
+#[tokio::test]
+async fn audit_events_go_when_they_are_as_old_as_the_operator_said() {
+    let app = TestApp::start_with(|policy| policy.audit_retention = Span::days(30)).await;
+    let pat = app.person("pat@example.com").await;
+    Operator(&app).lock(pat).await;
+    app.wait(Span::days(20));
+    Operator(&app).unlock(pat).await;
+    app.wait(Span::days(10) - Span::seconds(1));
+    jobs::remove_expired(&app.engine).await.unwrap();
+    assert_eq!((app.events("user.locked").await, app.events("user.unlocked").await), (1, 1));
+    app.wait(Span::seconds(2));
+    jobs::remove_expired(&app.engine).await.unwrap();
+    assert_eq!((app.events("user.locked").await, app.events("user.unlocked").await), (0, 1));
 }

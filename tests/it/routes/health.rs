@@ -129,6 +129,7 @@ async fn busy_life(app: &TestApp) {
     rp.refresh(app, first.refresh()).await;
     rp.refresh(app, second.refresh()).await;
     assert!(!rp.is_active(app, second.access()).await);
+    assert_eq!(rp.push_with(app, &["no proof"], &[]).await.error(), "invalid_dpop_proof");
     for number in 0..50 {
         let method = Method::from_bytes(format!("MARKED{number}").as_bytes()).unwrap();
         let path = format!("/oauth2/marked-{number}");
@@ -186,6 +187,7 @@ async fn metrics_tell_what_became_of_refresh_tokens_and_sign_ins() {
     }
     assert!(counted("keystead_tokens_issued_total", "grant_type", "authorization_code"));
     assert!(counted("keystead_introspections_total", "active", "false"));
+    assert!(counted("keystead_dpop_proofs_refused_total", "error", "invalid_dpop_proof"));
     assert!(counted("keystead_http_requests_total", "route", "none"), "paths that do not exist count together");
     assert!(counted("keystead_http_requests_total", "method", "other"), "and so do methods that nobody knows");
 }
@@ -200,9 +202,10 @@ async fn an_unknown_kind_of_check_never_gets_a_body_that_is_not_json() {
     }
 }
 
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "keystead_database_connections",
     "keystead_database_connections_idle",
+    "keystead_dpop_proofs_refused_total",
     "keystead_hash_queue_depth",
     "keystead_http_request_duration_seconds_bucket",
     "keystead_http_request_duration_seconds_count",
@@ -224,7 +227,7 @@ const LATER: [&str; 5] = [
     "keystead_user_codes_refused_total",
 ];
 
-const VALUES: [&str; 30] = [
+const VALUES: [&str; 36] = [
     "accepted",
     "allowed",
     "audit_events",
@@ -234,10 +237,13 @@ const VALUES: [&str; 30] = [
     "clients",
     "delivered",
     "denied",
+    "device_authorizations",
     "failed",
     "false",
     "given_up",
     "grants",
+    "initial_access_tokens",
+    "invalid_dpop_proof",
     "keys",
     "pushed_requests",
     "redeemed",
@@ -253,14 +259,18 @@ const VALUES: [&str; 30] = [
     "throttled",
     "true",
     "urn:ietf:params:oauth:grant-type:device_code",
+    "urn:ietf:params:oauth:grant-type:jwt-bearer",
     "urn:ietf:params:oauth:grant-type:token-exchange",
+    "use_dpop_nonce",
+    "used_proofs",
     "wrong",
 ];
 
-const PUBLIC_ROUTES: [&str; 24] = [
+const PUBLIC_ROUTES: [&str; 28] = [
     "none",
     "/.well-known/oauth-authorization-server",
     "/.well-known/openid-configuration",
+    "/admin/v1/",
     "/assets/demo.js",
     "/assets/keystead.css",
     "/assets/keystead.js",
@@ -268,18 +278,21 @@ const PUBLIC_ROUTES: [&str; 24] = [
     "/consent",
     "/demo",
     "/demo/callback",
+    "/device",
     "/health/live",
     "/health/ready",
     "/login",
     "/logout",
     "/metrics",
     "/oauth2/authorize",
-    "/oauth2/par",
+    "/oauth2/device_authorization",
     "/oauth2/end_session",
     "/oauth2/introspect",
     "/oauth2/jwks",
+    "/oauth2/par",
+    "/oauth2/register",
+    "/oauth2/register/{client_id}",
     "/oauth2/revoke",
     "/oauth2/token",
     "/oauth2/userinfo",
-    "/admin/v1/",
 ];

@@ -59,6 +59,7 @@ fn policy() -> Policy {
         key_rotation_interval: Span::days(90),
         password_min_length: 15,
         consecutive_failures: 100,
+        audit_retention: Span::days(400),
         registration: RegistrationRules {
             mode: RegistrationMode::Off,
             scope: Scope::parse("openid profile email address phone offline_access").unwrap(),
@@ -94,6 +95,7 @@ fn cold_engine(database_url: &str, clock: Clock, encryption_keys: KeyEncryptionK
 fn http_options() -> HttpOptions {
     HttpOptions {
         trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+        certificate_proxies: Vec::new(),
         client_certificate_header: None,
         max_body_bytes: 65_536,
         request_timeout: Duration::from_secs(20),

@@ -252,6 +252,7 @@ async fn section_8_a_request_that_runs_out_of_time_gets_a_problem_too() {
     let admin = AdminApi::open(&app).await;
     let options = HttpOptions {
         trusted_proxies: Vec::new(),
+        certificate_proxies: Vec::new(),
         client_certificate_header: None,
         max_body_bytes: 65_536,
         request_timeout: Duration::from_millis(200),

@@ -182,15 +182,19 @@ async fn section_2_a_listener_of_our_own_asks_for_certificates() {
 }
 
 #[tokio::test]
-async fn security_65_a_certificate_in_a_header_is_believed_from_trusted_proxies_only() {
+async fn security_65_a_certificate_in_a_header_is_believed_from_its_own_proxies_only() {
     let authority = Authority::new("Clients");
     let app = start(&authority).await;
     job(&app).await;
     let name = "client-cert".parse().unwrap();
-    let app = app.with_http(|options| options.client_certificate_header = Some(name));
+    let app = app.with_http(|options| {
+        options.client_certificate_header = Some(name);
+        options.certificate_proxies = vec!["10.1.0.0/16".parse().unwrap()];
+    });
     let identity = authority.issue(named(SPIFFE));
     let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &identity.der);
-    for (peer, status) in [("10.1.2.3", 200), ("203.0.113.9", 401)] {
+    // The last one is trusted for addresses, which is another matter.
+    for (peer, status) in [("10.1.2.3", 200), ("203.0.113.9", 401), ("10.2.0.1", 401)] {
         let mut request =
             crate::support::form("/oauth2/token", &[("grant_type", "client_credentials"), ("client_id", "job")]);
         request.headers_mut().insert("client-cert", format!(":{encoded}:").parse().unwrap());
