@@ -224,7 +224,7 @@ const LATER: [&str; 5] = [
     "keystead_user_codes_refused_total",
 ];
 
-const VALUES: [&str; 30] = [
+const VALUES: [&str; 33] = [
     "accepted",
     "allowed",
     "audit_events",
@@ -234,10 +234,12 @@ const VALUES: [&str; 30] = [
     "clients",
     "delivered",
     "denied",
+    "device_authorizations",
     "failed",
     "false",
     "given_up",
     "grants",
+    "initial_access_tokens",
     "keys",
     "pushed_requests",
     "redeemed",
@@ -254,6 +256,7 @@ const VALUES: [&str; 30] = [
     "true",
     "urn:ietf:params:oauth:grant-type:device_code",
     "urn:ietf:params:oauth:grant-type:token-exchange",
+    "used_proofs",
     "wrong",
 ];
 
