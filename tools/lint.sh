@@ -37,4 +37,4 @@ step tools/sqlx-prepare.sh --check
 step no_ring
 step_if cargo-deny cargo deny --locked --log-level warn check bans licenses sources
 step_if cargo-machete cargo machete
-step_if shellcheck shellcheck --severity=warning tools/*.sh .ci/run tests/interop/run
+step_if shellcheck shellcheck --severity=warning tools/*.sh .ci/run tests/interop/run tests/interop/*/*.sh tests/interop/*/run

@@ -7,6 +7,13 @@ set -euo pipefail
 folder=$1
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# They share one environment.
+differing=$(sed '/^#/d; s/==.*//' <(sed '/^#/d' ./*/requirements.txt | sort -u) | uniq -d | tr '\n' ' ')
+if [ -n "$differing" ]; then
+    echo "$0: the files */requirements.txt pin different versions of: $differing" >&2
+    exit 1
+fi
+
 for requirements in */requirements.txt; do
     installed=$folder/installed-${requirements%%/*}.txt
     cmp -s "$requirements" "$installed" && continue

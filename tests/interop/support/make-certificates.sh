@@ -8,7 +8,8 @@ folder=$1
 if openssl x509 -checkend 86400 -noout -in "$folder/server.pem" >/dev/null 2>&1; then exit 0; fi
 
 rm -rf "$folder"
-mkdir -m 700 -p "$folder"
+mkdir -p "$folder"
+chmod 700 "$folder"
 cd "$folder"
 elliptic=(-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes)
 quietly() { "$@" 2>openssl.log || { cat openssl.log >&2; exit 1; }; }
