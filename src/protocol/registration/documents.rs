@@ -7,10 +7,11 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::dynamic::complete;
+use super::subjects::needs_sector_list;
 use super::texts::Problems;
 use crate::domain::{
     ApplicationType, ClientAuthMethod, ClientId, ClientMetadata, ClientProtocol, GrantType, RedirectUri,
-    RegistrationRules, Scope, SigningAlgorithm,
+    RegistrationRules, Scope, SigningAlgorithm, SubjectType,
 };
 
 /// Members by which a secret would be told to everybody (§4).
@@ -133,6 +134,13 @@ pub fn complete_document(
     metadata.logo_uri = logo_uri;
     // Whatever an operator wrote: who decides what stands in the document decides what people would no longer be asked.
     metadata.skip_consent = false;
+    // A list is read for an operator only, and speaks for what it was read for.
+    metadata.protocol.sector_identifier_uri = held.and_then(|held| held.protocol.sector_identifier_uri.clone());
+    if needs_sector_list(&metadata, held).is_some() {
+        return Err(
+            "its redirect_uris hold one that was not there when its sector was read; ask an operator".to_owned()
+        );
+    }
     metadata.protocol.metadata_document = true;
     metadata.protocol.registered_openly |= held.is_none();
     let problem = super::judge(&metadata).into_iter().next();
@@ -223,6 +231,7 @@ impl Members {
                 .filter(|_| by_assertion),
             backchannel_logout_uri: self.text("backchannel_logout_uri")?,
             frontchannel_logout_uri: self.text("frontchannel_logout_uri")?,
+            subject_type: self.text("subject_type")?.and_then(|text| SubjectType::parse(&text)).unwrap_or_default(),
             userinfo_signed_response_alg: self.algorithm("userinfo_signed_response_alg")?,
             dpop_bound_access_tokens: self.switch("dpop_bound_access_tokens")?,
             require_pushed_authorization_requests: self.switch("require_pushed_authorization_requests")?,
@@ -306,6 +315,23 @@ mod tests {
             assert!(document_url(id, false).unwrap().is_err(), "{id}");
         }
         assert!(document_url("http://127.0.0.1:9/c", true).unwrap().is_ok());
+    }
+
+    #[test]
+    fn a_document_may_ask_for_pairwise_subjects_and_does_not_take_back_an_operators() {
+        let pairwise = judged(&with("subject_type", json!("pairwise")), None).unwrap();
+        assert_eq!(pairwise.sector().as_deref(), Some("app.example"));
+        assert_eq!(judged(&least(), Some(&pairwise)).unwrap(), pairwise);
+        let mut native = with("subject_type", json!("pairwise"));
+        native["redirect_uris"] = json!(["http://127.0.0.1/cb"]);
+        assert!(judged(&native, None).unwrap_err().contains("sector_identifier_uri"));
+        native["sector_identifier_uri"] = json!("https://victim.example/list");
+        assert!(judged(&native, None).is_err(), "whose list nobody has read");
+        let mut listed = pairwise;
+        listed.protocol.sector_identifier_uri = Some("https://sector.example/list".into());
+        assert_eq!(judged(&least(), Some(&listed)).unwrap().sector().as_deref(), Some("sector.example"));
+        let other = with("redirect_uris", json!(["https://app.example/other"]));
+        assert!(judged(&other, Some(&listed)).unwrap_err().contains("ask an operator"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::subjects;
 use super::texts::Problems;
 use crate::domain::{
     ClientAuthMethod, ClientId, ClientMetadata, ClientProtocol, GrantType, MetadataProblem, RefreshTokenRotation,
-    RegistrationRules, ResponseMode, Scope,
+    RegistrationRules, ResponseMode, Scope, SubjectType,
 };
 use crate::protocol::error::{ErrorCode, OAuthError};
 
@@ -57,6 +57,11 @@ pub fn complete(
             profile: own.protocol.profile,
             // What an operator demanded of it, a client does not take back.
             dpop_bound_access_tokens: by_key && !own.protocol.tls_client_certificate_bound_access_tokens,
+            subject_type: if own.protocol.subject_type == SubjectType::Pairwise {
+                SubjectType::Pairwise
+            } else {
+                wanted.protocol.subject_type
+            },
             require_pushed_authorization_requests: own.protocol.require_pushed_authorization_requests
                 || wanted.protocol.require_pushed_authorization_requests,
             require_signed_request_object: own.protocol.require_signed_request_object
@@ -275,6 +280,8 @@ mod tests {
         assert!(kept.require_pushed_authorization_requests && kept.require_signed_request_object);
         assert!(kept.dpop_bound_access_tokens && kept.refresh_token_rotation == RefreshTokenRotation::Static);
         assert_eq!(kept.userinfo_max_authentication_age, Some(60));
+        held.protocol.subject_type = SubjectType::Pairwise;
+        assert_eq!(completed(wanted.clone(), Some(&held)).protocol.subject_type, SubjectType::Pairwise);
         held.protocol.response_modes = Some(vec![ResponseMode::QueryJwt, ResponseMode::FormPost]);
         let modes = |modes: Option<Vec<ResponseMode>>| {
             let mut wanted = wanted.clone();

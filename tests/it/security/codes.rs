@@ -138,7 +138,7 @@ async fn security_23_there_is_no_implicit_and_no_password_grant() {
         assert!(answer.location().starts_with("https://rp.example/cb?error=unsupported_response_type"), "{answer:?}");
     }
     let person = [("username", "pat"), ("password", crate::support::PASSWORD)];
-    for grant_type in ["password", "implicit", "urn:ietf:params:oauth:grant-type:jwt-bearer", "PASSWORD", "code"] {
+    for grant_type in ["password", "implicit", "urn:ietf:params:oauth:grant-type:saml2-bearer", "PASSWORD", "code"] {
         let params: Vec<_> = [("grant_type", grant_type)].into_iter().chain(person).collect();
         let answer = scene.rp.token(&scene.app, &params).await;
         assert_eq!((answer.status.as_u16(), answer.error().as_str()), (400, "unsupported_grant_type"), "{grant_type}");

@@ -200,7 +200,7 @@ async fn security_73_a_client_uses_only_the_grants_that_it_is_registered_for() {
         (&once, "password", ("username", PAT), "unsupported_grant_type"),
         (&once, "implicit", ("scope", "openid"), "unsupported_grant_type"),
         (&once, "urn:ietf:params:oauth:grant-type:device_code", ("device_code", "x"), "unauthorized_client"),
-        (&once, "urn:ietf:params:oauth:grant-type:jwt-bearer", ("assertion", "x"), "unsupported_grant_type"),
+        (&once, "urn:ietf:params:oauth:grant-type:jwt-bearer", ("assertion", "x"), "unauthorized_client"),
     ] {
         let answer = rp.token(&app, &[("grant_type", grant), more]).await;
         assert_eq!((answer.status.as_u16(), answer.error().as_str()), (400, error), "{grant} as {}", rp.client.id);
