@@ -196,8 +196,9 @@ pub async fn settle(engine: &Engine, client: &Client) -> Result<(), FlowError> {
                              "metadata_document": true }),
         };
         engine.audit(&mut tx, &event, &Origin::default()).await?;
-        tx.commit().await?;
     }
+    // Whoever came second has written nothing; in either case the connection is free before another one is wanted.
+    tx.commit().await?;
     tolerate(engine.reload_client(&client.id).await);
     Ok(())
 }

@@ -154,6 +154,11 @@ impl TestApp {
         self.replica_under(usual_encryption_keys()).await
     }
 
+    /// Another replica with other decisions of the operator.
+    pub async fn replica_with(&self, change: impl FnOnce(&mut Policy)) -> Self {
+        Self::over(self.database_url.clone(), self.clock.clone(), usual_encryption_keys(), change).await
+    }
+
     /// Another replica that knows other key-encryption keys.
     pub async fn replica_under(&self, encryption_keys: KeyEncryptionKeys) -> Self {
         Self::over(self.database_url.clone(), self.clock.clone(), encryption_keys, |_| {}).await

@@ -1,17 +1,17 @@
 //! Clients whose id is the URL of a document about them: draft-ietf-oauth-client-id-metadata-document-02.
 
+mod kept;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use keystead::domain::ClientProtocol;
 use keystead::flows::Policy;
-use keystead::jobs;
 use serde_json::{Value, json};
 use time::Duration as Span;
 
 use crate::support::{
-    ASSERTION_TYPE, AdminApi, Answer, Browser, ClientFixture, EMAIL, Es256, Operator, Publisher, RelyingParty, TestApp,
-    at_once, encode, jwt_part,
+    ASSERTION_TYPE, AdminApi, Answer, Browser, ClientFixture, EMAIL, Es256, Publisher, RelyingParty, TestApp, at_once,
+    encode, jwt_part,
 };
 
 const REDIRECT_URI: &str = "http://127.0.0.1:7777/cb";
@@ -315,77 +315,4 @@ async fn section_8_2_keys_of_the_document_are_exchanged_without_anybody_signing_
         app.wait(Span::minutes(later));
         assert_eq!(redeem(&new, "ksc_x").await.error(), error, "an outage there is none here, for an hour");
     }
-}
-
-#[tokio::test]
-async fn security_46_an_operator_shuts_out_a_client_or_a_host_and_spares_nobody_a_question() {
-    let app = open().await;
-    app.person(EMAIL).await;
-    let client = Published::start().await;
-    let rp = client.relying_party();
-    let tokens = rp.tokens(&app, &mut Browser::default(), EMAIL).await;
-    let admin = AdminApi::open(&app).await;
-    let greedy = admin.patch(&client.path(), json!({ "skip_consent": true })).await;
-    assert_eq!(greedy.refused_members(), ["skip_consent"]);
-    admin.change(&client.path(), json!({ "disabled": true })).await;
-    assert!(is_refused(&client.visit(&app).await, "switched off"));
-    assert_eq!(rp.refresh(&app, tokens.refresh()).await.error(), "invalid_client");
-    for _ in 0..4 {
-        app.wait(Span::days(40));
-        jobs::remove_expired(&app.engine).await.unwrap();
-    }
-    assert!(is_refused(&client.visit(&app).await, "switched off"), "for good");
-    let app = open_with(|policy| policy.registration.documents.denied_hosts = vec!["127.0.0.1".to_owned()]).await;
-    let asked = client.asked();
-    assert!(is_refused(&client.visit(&app).await, "no clients from the host"));
-    let own = ClientProtocol { metadata_document: true, ..ClientProtocol::default() };
-    let metadata = keystead::domain::ClientMetadata { protocol: own, ..crate::support::web_metadata() };
-    app.client(&client.id, metadata).await;
-    assert_eq!(rp.refresh(&app, "ksr_x").await.error(), "invalid_client", "nor those that were here before");
-    assert_eq!(client.asked(), asked);
-}
-
-#[tokio::test]
-async fn a_client_that_an_operator_registered_under_its_url_is_never_asked_for() {
-    let app = TestApp::start().await;
-    let client = Published::start().await;
-    let mut metadata = crate::support::web_metadata();
-    metadata.redirect_uris = vec![keystead::domain::RedirectUri::from_registered(REDIRECT_URI.to_owned())];
-    app.client(&client.id, metadata).await;
-    assert!(is_login(&client.visit(&app).await));
-    let app = open().await;
-    app.person(EMAIL).await;
-    client.relying_party().tokens(&app, &mut Browser::default(), EMAIL).await;
-    Operator(&app).change_client(&client.id, |m| m.protocol.metadata_document = false).await;
-    let asked = client.asked();
-    app.wait(Span::days(1));
-    assert!(is_login(&client.visit(&app).await), "taken over");
-    assert_eq!(client.asked(), asked);
-}
-
-#[tokio::test]
-async fn what_one_replica_knows_by_its_document_another_one_learns() {
-    let app = open().await;
-    app.person(EMAIL).await;
-    let client = Published::start().await;
-    let mut browser = Browser::default();
-    let page = browser.open(&app, &client.relying_party().authorization_path(&[])).await;
-    let mut other = app.replica().await;
-    let engine = Arc::get_mut(&mut other.engine);
-    assert!(engine.is_none(), "its jobs hold it");
-    let closed = browser.sign_in(&other, &page, EMAIL).await;
-    assert!(is_refused(&closed, "not registered here"), "where documents are not read");
-}
-
-#[tokio::test]
-async fn places_of_clients_with_documents_are_counted_by_themselves() {
-    let app = open_with(|policy| policy.registration.most_clients = 1).await;
-    app.person(EMAIL).await;
-    let (first, second) = (Published::start().await, Published::start().await);
-    let mut browser = Browser::default();
-    first.relying_party().tokens(&app, &mut browser, EMAIL).await;
-    let answer = browser.authorize(&app, &second.relying_party().authorization_path(&[]), EMAIL).await;
-    assert!(answer.location().contains("error=temporarily_unavailable"), "{}", answer.location());
-    AdminApi::open(&app).await.remove(&first.path()).await;
-    second.relying_party().tokens(&app, &mut browser, EMAIL).await;
 }
