@@ -2,24 +2,24 @@
 
 use std::time::{Duration, Instant};
 
-use crate::machine;
+use crate::{generator, machine};
 
 /// Processor time up to an instant.
 #[derive(Debug, Clone, Copy)]
 pub struct Account {
     server: Option<Duration>,
     database: Option<Duration>,
-    load: Option<Duration>,
+    idle: Duration,
     at: Instant,
 }
 
 impl Account {
-    /// Up to now: of a server, of what descends from `database`, and of this process.
+    /// Up to now: of a server and of what descends from `database`; and how idle this process was.
     pub fn draw(server: u32, database: u32) -> Self {
         Self {
             server: machine::cpu_time(server),
             database: machine::cpu_time_of_descendants(database),
-            load: machine::cpu_time(std::process::id()),
+            idle: generator::idle(),
             at: Instant::now(),
         }
     }
@@ -30,7 +30,7 @@ impl Account {
         Used {
             server: difference(self.server, before.server),
             database: difference(self.database, before.database),
-            load: difference(self.load, before.load),
+            idle: self.idle.saturating_sub(before.idle),
             wall: self.at - before.at,
         }
     }
@@ -41,7 +41,7 @@ impl Account {
 pub struct Used {
     server: Option<Duration>,
     database: Option<Duration>,
-    load: Option<Duration>,
+    idle: Duration,
     wall: Duration,
 }
 
@@ -58,7 +58,7 @@ impl Used {
 
     /// The share of the time in which the load generator was busy itself.
     pub fn load_share(&self) -> Option<f64> {
-        (!self.wall.is_zero()).then(|| Some(self.load?.as_secs_f64() / self.wall.as_secs_f64()))?
+        (!self.wall.is_zero()).then(|| 1.0 - self.idle.as_secs_f64() / self.wall.as_secs_f64())
     }
 
     /// Adds another round.
@@ -67,7 +67,7 @@ impl Used {
         *self = Self {
             server: sum(self.server, more.server),
             database: sum(self.database, more.database),
-            load: sum(self.load, more.load),
+            idle: self.idle + more.idle,
             wall: self.wall + more.wall,
         };
     }

@@ -103,7 +103,7 @@ async fn on_database(
     starts.sort_unstable();
     let reference = stage.reference().await?;
     let keystead = Keystead::prepare(server.address, admin, stage).await.map_err(|failure| failure.at("preparing"))?;
-    let bare = Reference::new(reference.address);
+    let bare = Reference::new(reference.address, keystead.length_of_discovery().await?);
     let postgresql = bare.postgresql().await?;
     let mut bench = Bench {
         keystead: Side { target: Target::Keystead(Box::new(keystead)), pid: server.pid },

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 
+use super::vigil::Vigil;
 use super::{PATIENCE, Sample, Span, Window};
 use crate::failure::Failure;
 use crate::http::Connection;
@@ -21,13 +22,7 @@ pub async fn closed(address: SocketAddr, operations: Vec<Operation>, span: Span)
     for (connection, operation) in pairs {
         tasks.spawn(repeat(connection, operation, window));
     }
-    // This thread never sleeps: a server whose answers had to wake it would pay for that with its own time, and a slow server
-    // more often than a fast one.
-    let vigil = AbortOnDrop(tokio::spawn(async {
-        loop {
-            tokio::task::yield_now().await;
-        }
-    }));
+    let vigil = Vigil::begin();
     let joined = tokio::time::timeout(span.warm_up + span.measured + PATIENCE, tasks.join_all());
     let parts = joined.await.map_err(|_| Failure::new("requests were left without an answer for a minute"))?;
     drop(vigil);
@@ -39,15 +34,6 @@ pub async fn closed(address: SocketAddr, operations: Vec<Operation>, span: Span)
     }
     total.took = last.min(window.until) - window.from;
     Ok(total)
-}
-
-/// A task that ends with its handle.
-struct AbortOnDrop(JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 /// What came of it, and when it ended.

@@ -5,6 +5,7 @@
 mod closed;
 mod histogram;
 mod open;
+mod vigil;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 pub use closed::closed;
 pub use histogram::Histogram;
 pub use open::open;
+pub use vigil::idle;
 
 use crate::failure::Failure;
 

@@ -166,6 +166,13 @@ impl Keystead {
         many(requests, ACTIVE, connections)
     }
 
+    /// Bytes of the discovery document.
+    pub async fn length_of_discovery(&self) -> Result<usize, Failure> {
+        let mut connection = Connection::open(self.public).await?;
+        let answer = connection.exchange(&http::get("/.well-known/openid-configuration", &[])).await?;
+        Ok(answer.with_status(200)?.body.len())
+    }
+
     async fn access_token(&self, client: usize) -> Result<String, Failure> {
         let mut connection = Connection::open(self.public).await?;
         let mut chains = self.chains(client, 1).await?;

@@ -18,16 +18,18 @@ pub struct Reference {
     /// Where it is.
     pub address: SocketAddr,
     authorization: String,
+    /// Bytes of a discovery document.
+    document: usize,
     /// Access tokens that it has seen.
     seen: Vec<String>,
 }
 
 impl Reference {
-    /// At this address.
-    pub fn new(address: SocketAddr) -> Self {
+    /// At this address; its discovery document has as many bytes as Keystead's.
+    pub fn new(address: SocketAddr, document: usize) -> Self {
         // It is not looked at, but it is sent.
         let authorization = basic("bench-web-plain", "kss_0123456789012345678901234567890123456789012");
-        Self { address, authorization, seen: Vec::new() }
+        Self { address, authorization, document, seen: Vec::new() }
     }
 
     /// One operation for each connection.
@@ -78,7 +80,11 @@ impl Reference {
                 let bearer = format!("Bearer {}", self.seen[0]);
                 same(&http::get("/userinfo", &[("Authorization", &bearer)]), "demo@example.com", count)
             }
-            Kind::Discovery | Kind::Jwks => same(&http::get("/static", &[]), "{", count),
+            Kind::Discovery => {
+                self.ask_for("document", self.document).await?;
+                same(&http::get("/document", &[]), "{", count)
+            }
+            Kind::Jwks => same(&http::get("/static", &[]), "{", count),
             Kind::SignIn => {
                 let person = SignIn { username: "demo@example.com".to_owned(), password: "a demo password".to_owned() };
                 (0..count).map(|_| Operation::SignIn(person.clone())).collect()
@@ -109,11 +115,14 @@ impl Reference {
     }
 
     async fn prepare(&self, what: &str, count: usize) -> Result<Vec<String>, Failure> {
+        let lines: Vec<String> = self.ask_for(what, count).await?.lines().map(str::to_owned).collect();
+        if lines.len() == count { Ok(lines) } else { Err(Failure::new(format!("the reference made too few {what}"))) }
+    }
+
+    async fn ask_for(&self, what: &str, count: usize) -> Result<String, Failure> {
         let mut connection = Connection::open(self.address).await?;
         let request = http::post(&format!("/prepare/{what}/{count}"), &[], "");
-        let answer = connection.exchange(&request).await?.with_status(200)?;
-        let lines: Vec<String> = answer.body.lines().map(str::to_owned).collect();
-        if lines.len() == count { Ok(lines) } else { Err(Failure::new(format!("the reference made too few {what}"))) }
+        Ok(connection.exchange(&request).await?.with_status(200)?.body.to_owned())
     }
 }
 
