@@ -66,6 +66,8 @@ impl Engine {
         browser: &Browser,
         device: &Device<'_>,
     ) -> Result<SignIn, InternalError> {
+        // In a storm most are sent away; they shall not cost the others the database.
+        self.passwords.has_room()?;
         let identifier = normalize_identifier(&credentials.identifier);
         let found = store::users::find_for_sign_in(self.store.pool(), &identifier).await?;
         let key = self.failure_key(browser, &identifier, found.as_ref().map(|(user, _)| user.id))?;

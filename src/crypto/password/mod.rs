@@ -111,6 +111,14 @@ impl PasswordPool {
         self.submit(move |memory| hasher.verify_nothing(&password, memory)).await
     }
 
+    /// Whether a job would be taken at this moment, for callers that have other work to do first. It may be taken or refused all the same.
+    ///
+    /// # Errors
+    /// [`HashError::Busy`].
+    pub fn has_room(&self) -> Result<(), HashError> {
+        self.queue.has_room()
+    }
+
     /// How many jobs wait for a thread.
     #[must_use]
     pub fn depth(&self) -> usize {

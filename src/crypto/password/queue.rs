@@ -41,16 +41,23 @@ impl Queue {
     /// Adds a job, or refuses at once. Jobs that nobody waits for make room.
     pub fn push(&self, job: Box<dyn Job>) -> Result<(), HashError> {
         let mut state = self.lock();
-        if state.jobs.len() >= self.capacity {
-            state.jobs.retain(|job| !job.is_cancelled());
-        }
-        if state.jobs.len() >= self.capacity {
-            return Err(HashError::Busy);
-        }
+        self.make_room(&mut state)?;
         state.jobs.push_back(job);
         drop(state);
         self.changed.notify_one();
         Ok(())
+    }
+
+    /// Whether a job would be taken at this moment.
+    pub fn has_room(&self) -> Result<(), HashError> {
+        self.make_room(&mut self.lock())
+    }
+
+    fn make_room(&self, state: &mut State) -> Result<(), HashError> {
+        if state.jobs.len() >= self.capacity {
+            state.jobs.retain(|job| !job.is_cancelled());
+        }
+        if state.jobs.len() >= self.capacity { Err(HashError::Busy) } else { Ok(()) }
     }
 
     /// How many jobs wait.

@@ -150,12 +150,13 @@ async fn a_storm_beyond_the_queue_is_told_at_once_that_the_pool_is_busy() {
     until(|| pool.depth() == 3).await;
     for _ in 0..100 {
         assert_eq!(pool.hash(secret("p")).await, Err(HashError::Busy));
+        assert_eq!(pool.has_room(), Err(HashError::Busy));
     }
     drop(release);
     for job in waiting {
         assert!(job.await.unwrap().is_ok(), "those who queued are served");
     }
-    assert_eq!(pool.depth(), 0);
+    assert_eq!((pool.depth(), pool.has_room()), (0, Ok(())));
     assert!(pool.hash(secret("p")).await.is_ok());
 }
 
