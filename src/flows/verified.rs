@@ -18,7 +18,7 @@ use super::introspect::json;
 const MOST: usize = 6_144;
 /// The share of them that having been asked for again protects from newer ones. Tokens die: with the library's usual 0.97, an API that asked
 /// about 4,096 tokens in turn found none of them any more in the third generation, since those of the first two held the places.
-const PROTECTED: f64 = 0.25;
+const PROTECTED: f64 = 0.1;
 
 /// Tokens by the SHA-256 of the whole text, so that a token with another signature is another token.
 pub struct VerifiedTokens(Cache<[u8; 32], Arc<VerifiedToken>>);

@@ -18,6 +18,7 @@ pub mod server;
 mod site;
 mod sources;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,11 +55,22 @@ pub struct HttpOptions {
     pub hsts: bool,
 }
 
-/// What all public handlers share.
+/// What all public handlers share. One pointer, since the router copies and moves it several times for each request.
 #[derive(Clone)]
-pub struct Public {
+pub struct Public(Arc<PublicState>);
+
+impl Deref for Public {
+    type Target = PublicState;
+
+    fn deref(&self) -> &PublicState {
+        &self.0
+    }
+}
+
+/// The engine, what is served as it is, and who may how often.
+pub struct PublicState {
     engine: SharedEngine,
-    documents: Arc<discovery::Documents>,
+    documents: discovery::Documents,
     sign_in_limit: SourceLimit,
     device_limit: SourceLimit,
     push_limit: SourceLimit,
@@ -84,8 +96,8 @@ pub fn public_site(engine: SharedEngine, options: &HttpOptions) -> Site {
 
 impl Public {
     fn new(engine: SharedEngine, options: &HttpOptions) -> Self {
-        Self {
-            documents: Arc::new(discovery::Documents::new(engine.policy.jwks_max_age.whole_seconds())),
+        Self(Arc::new(PublicState {
+            documents: discovery::Documents::new(engine.policy.jwks_max_age.whole_seconds()),
             engine,
             sign_in_limit: SourceLimit::per_minute(options.sign_ins_per_source_per_minute),
             // Each device that somebody sets up comes with a sign-in, so the same bound is as wide as anybody needs.
@@ -98,7 +110,7 @@ impl Public {
             registration_care_limit: SourceLimit::per_minute(options.sign_ins_per_source_per_minute),
             registration_change_limit: ChangeLimit::new(),
             demo: options.demo,
-        }
+        }))
     }
 }
 
