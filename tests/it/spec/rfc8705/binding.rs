@@ -36,7 +36,7 @@ async fn refresh(scene: &Scene, shows: &Identity, token: &str) -> Answer {
     scene.app.post_showing(shows, "/oauth2/token", &params).await
 }
 
-async fn userinfo(app: &TestApp, shows: Option<&Identity>, token: &str, method: &str) -> Answer {
+pub async fn userinfo(app: &TestApp, shows: Option<&Identity>, token: &str, method: &str) -> Answer {
     let request = Request::builder().method(method).uri("/oauth2/userinfo");
     let mut request = request.header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap();
     if let Some(identity) = shows {

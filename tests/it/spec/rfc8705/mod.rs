@@ -1,6 +1,7 @@
 //! RFC 8705, OAuth 2.0 mutual TLS.
 
 mod binding;
+mod fapi2;
 
 use std::sync::Arc;
 use std::time::Duration;
