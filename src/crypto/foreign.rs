@@ -173,7 +173,9 @@ impl ForeignKeys {
         Self::of_set(set)?;
         let keys = set.get("keys").and_then(Value::as_array).into_iter().flatten();
         let tidy = |key: &Value| {
-            let members = KEPT.iter().filter_map(|name| Some(((*name).to_owned(), key.get(*name)?.clone())));
+            // All of them are texts; a number may come back from the database in another form, and would then be a change.
+            let text = |name: &str| key.get(name).filter(|value| value.is_string());
+            let members = KEPT.iter().filter_map(|name| Some(((*name).to_owned(), text(name)?.clone())));
             Value::Object(members.collect())
         };
         let usable = keys.filter(|key| matches!(ForeignKey::read(key), Ok(Some(_))));

@@ -19,7 +19,7 @@ use super::{Engine, FlowError, InternalError, client_keys, registration};
 use crate::domain::{
     Actor, AuditEvent, Client, ClientId, ClientMetadata, Origin, RegistrationOrigin, Scope, Timestamp,
 };
-use crate::outbound::{Fetched, Outbound, OutboundError};
+use crate::outbound::{Outbound, OutboundError};
 use crate::protocol::audience::STANDARD_SCOPES;
 use crate::protocol::authorize;
 use crate::protocol::error::{ErrorCode, OAuthError};
@@ -58,6 +58,9 @@ struct State {
     said: Option<ClientMetadata>,
     fresh_until: Option<Timestamp>,
     tried_at: Option<Timestamp>,
+    /// When what is said was read, and whether the row was brought up to it.
+    read_at: Option<Timestamp>,
+    applied: bool,
     failing_since: Option<Timestamp>,
     failure: Option<OAuthError>,
 }
@@ -125,19 +128,25 @@ pub async fn meet(engine: &Engine, id: &ClientId, may_ask: MayAsk<'_>) -> Result
         if held.is_none() && !may_ask() {
             return Err(too_many().into());
         }
-        let (outbound, id) = (Arc::clone(&engine.outbound), id.clone());
+        let (outbound, id, settled) = (Arc::clone(&engine.outbound), id.clone(), held.is_some());
         // In a task of its own: a stranger who asks and goes away must not leave to the others a try that never ended.
         let read = tokio::spawn(async move {
-            state.read(&outbound, &id, now).await;
+            state.read(&outbound, &id, settled, now).await;
             state
         });
         state = read.await.map_err(|_| InternalError::Stale)?;
     }
     let Some(said) = state.said.as_ref().filter(|_| state.is_fresh(now)) else {
+        if held.is_none() {
+            // Who asks for it again asks as for any that is not known.
+            entry.client.store(None);
+        }
         return Err(state.failure.clone().unwrap_or_else(authorize::unknown_client).into());
     };
-    match known(engine, id, &url, said).await {
+    let reading = state.read_at.filter(|_| !state.applied);
+    match known(engine, id, &url, said, reading).await {
         Ok(client) => {
+            state.applied = held.is_some();
             entry.client.store(Some(Arc::clone(&client)));
             Ok(Some(client))
         }
@@ -203,8 +212,16 @@ pub async fn settle(engine: &Engine, client: &Client) -> Result<(), FlowError> {
     Ok(())
 }
 
-/// The client that a document describes, with what an operator changed about it. A row that says something else is changed.
-async fn known(engine: &Engine, id: &ClientId, url: &Url, said: &ClientMetadata) -> Result<Arc<Client>, FlowError> {
+/// The client that a document describes, with what an operator changed about it. A row that says something else is changed once for each
+/// reading, so that a stranger's visits write nothing, and only by a reading that is younger than the row, so that of two replicas the one that
+/// read last has the last word.
+async fn known(
+    engine: &Engine,
+    id: &ClientId,
+    url: &Url,
+    said: &ClientMetadata,
+    reading: Option<Timestamp>,
+) -> Result<Arc<Client>, FlowError> {
     let held = engine.snapshots.client(id)?;
     let held_metadata = held.as_ref().map(|held| &held.metadata);
     let metadata = judged(engine, id, url, said, held_metadata)?;
@@ -220,12 +237,10 @@ async fn known(engine: &Engine, id: &ClientId, url: &Url, said: &ClientMetadata)
         };
         return Ok(Arc::new(client));
     };
-    if held.metadata == metadata {
-        return Ok(held);
-    }
+    let Some(read_at) = reading.filter(|_| held.metadata != metadata) else { return Ok(held) };
     let mut tx = engine.store.begin("renew client by document").await?;
     let Some(current) = store::clients::lock(tx.conn(), id).await? else { return Ok(held) };
-    if !current.metadata.protocol.metadata_document || current.disabled_at.is_some() {
+    if !current.metadata.protocol.metadata_document || current.disabled_at.is_some() || current.updated_at > read_at {
         return Ok(Arc::new(current));
     }
     let metadata = judged(engine, id, url, said, Some(&current.metadata))?;
@@ -266,13 +281,18 @@ impl State {
         self.tried_at.is_some_and(|at| (now - at).abs() < BETWEEN_TRIES)
     }
 
-    async fn read(&mut self, outbound: &Outbound, id: &ClientId, now: Timestamp) {
+    async fn read(&mut self, outbound: &Outbound, id: &ClientId, settled: bool, now: Timestamp) {
         // Whether a name leads to a machine of ours is not for strangers to learn.
         let hide = |error| if error == OutboundError::Forbidden { OutboundError::Unreachable } else { error };
-        let fetched = outbound.get_for_stranger(id.as_str(), LARGEST).await;
+        // Who has been here before does not wait behind strangers.
+        let fetched = if settled {
+            outbound.get(id.as_str(), LARGEST).await
+        } else {
+            outbound.get_for_stranger(id.as_str(), LARGEST).await
+        };
         let said = fetched.map_err(|error| hide(error).to_string()).and_then(|fetched| {
             let age = fetched.max_age.map_or(USUAL, |age| Duration::try_from(age).unwrap_or(LONGEST));
-            is_json(&fetched)?;
+            fetched.require_json()?;
             Ok((read_document(id, &fetched.bytes)?, age))
         });
         self.tried_at = Some(now);
@@ -280,6 +300,7 @@ impl State {
             Ok((said, age)) => {
                 self.said = Some(said);
                 self.fresh_until = Some(now + age.clamp(SHORTEST, LONGEST));
+                (self.read_at, self.applied) = (Some(now), false);
                 (self.failing_since, self.failure) = (None, None);
             }
             Err(why) => self.fail(unusable(&why), now),
@@ -291,17 +312,6 @@ impl State {
         (self.said, self.fresh_until) = (None, None);
         self.failing_since = self.failing_since.or(Some(now));
         (self.tried_at, self.failure) = (Some(now), Some(failure));
-    }
-}
-
-/// §4: a place where anybody may put texts and pictures must not speak for clients.
-fn is_json(fetched: &Fetched) -> Result<(), String> {
-    let content_type = fetched.content_type.as_deref().unwrap_or_default();
-    let structured = content_type.strip_prefix("application/").is_some_and(|name| name.ends_with("+json"));
-    if structured || content_type == "application/json" {
-        Ok(())
-    } else {
-        Err("its Content-Type is neither application/json nor application/...+json".to_owned())
     }
 }
 

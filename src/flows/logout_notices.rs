@@ -75,7 +75,10 @@ impl Engine {
             match told {
                 Some((outcome, client)) => {
                     under_way.end(&client);
-                    outcome?;
+                    if let Err(error) = outcome {
+                        // One that cannot be told must not keep the others from it; it is taken again after its lease.
+                        tracing::warn!(client_id = client.as_str(), %error, "word of a logout could not be sent; will try again");
+                    }
                 }
                 None => return Ok(()),
             }

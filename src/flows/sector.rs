@@ -21,6 +21,6 @@ pub(super) async fn judge(
     // Whether a name leads to a machine of ours is not for the registrant to learn.
     let hide = |error| if error == OutboundError::Forbidden { OutboundError::Unreachable } else { error };
     let fetched = fetched.map_err(|error| hide(error).to_string());
-    let read = fetched.as_ref().map(|fetched| fetched.bytes.as_slice()).map_err(Clone::clone);
-    judge_sector_list(metadata, read).into_iter().collect()
+    let fetched = fetched.and_then(|fetched| fetched.require_json().map(|()| fetched.bytes));
+    judge_sector_list(metadata, fetched.as_deref().map_err(Clone::clone)).into_iter().collect()
 }

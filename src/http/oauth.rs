@@ -69,8 +69,9 @@ pub(super) async fn pushed_authorization_request(
         Ok(client) => client,
         Err(error) => return errors::flow_json(error),
     };
-    // Each makes a row, and a public client could be anybody.
-    if client.client().is_public() && !public.push_limit.allows(&origin) {
+    // Each makes a row, and a public client could be anybody, as could be one that nobody but itself has registered.
+    let by_anybody = client.client().is_public() || client.client().metadata.protocol.registered_openly;
+    if by_anybody && !public.push_limit.allows(&origin) {
         return errors::too_many();
     }
     let pushed = flows::pushed_request::push(&public.engine, &client, &form.credentials, &form.params).await;

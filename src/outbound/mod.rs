@@ -6,6 +6,7 @@
 //! an address of the internet after the name was resolved, no redirects, no proxy from the environment, few seconds, few kilobytes.
 
 mod address;
+mod fetched;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -16,6 +17,8 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Method, RequestBuilder, Response, redirect};
 use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 use url::{Host, Url};
+
+pub use fetched::Fetched;
 
 /// From the first byte sent to the last one read.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -64,17 +67,6 @@ pub struct Outbound {
     /// Made at the first use, because reading the system's root certificates takes time that no start should wait for.
     public: OnceLock<Option<Client>>,
     loopback: OnceLock<Option<Client>>,
-}
-
-/// What came back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fetched {
-    /// The body.
-    pub bytes: Vec<u8>,
-    /// For how long the other side says that it may be kept (`Cache-Control: max-age`, RFC 9111 §5.2.2.1).
-    pub max_age: Option<Duration>,
-    /// What it says that it is (RFC 9110 §8.3), without parameters.
-    pub content_type: Option<String>,
 }
 
 impl Outbound {

@@ -38,6 +38,7 @@ pub async fn insert(db: impl PgExecutor<'_>, ended: &[SessionId], now: Timestamp
          FROM sessions s
          JOIN grants g ON g.user_id = s.user_id AND g.session_id = s.id AND g.generation > 0
          JOIN clients c ON c.id = g.client_id AND c.disabled_at IS NULL AND jsonb_exists(c.protocol, 'backchannel_logout_uri')
+              AND g.created_at >= c.tokens_not_before
          WHERE s.id = ANY ($1)
          ON CONFLICT DO NOTHING",
         &ids,
@@ -111,6 +112,15 @@ pub async fn remove(db: impl PgExecutor<'_>, notice: &LogoutNotice) -> Result<()
     sqlx::query!("DELETE FROM logout_notices WHERE session_id = $1 AND client_id = $2", session, client)
         .execute(db)
         .await?;
+    Ok(())
+}
+
+/// Forgets what a client was not told yet: it would be told by names that it never knew.
+///
+/// # Errors
+/// The database.
+pub async fn forget(db: impl PgExecutor<'_>, client: &ClientId) -> Result<(), StoreError> {
+    sqlx::query!("DELETE FROM logout_notices WHERE client_id = $1", client.as_str()).execute(db).await?;
     Ok(())
 }
 

@@ -166,6 +166,9 @@ pub(in crate::flows) async fn apply(
         // people by other names from now on: Core §12.2 wants the `sub` of a refreshed ID token to be that of the first.
         store::clients::kill_tokens_before(tx.conn(), id, now).await?;
     }
+    if is_renamed {
+        store::logout_notices::forget(tx.conn(), id).await?;
+    }
     if !updated.metadata.token_endpoint_auth_method.uses_secret() {
         store::clients::delete_secrets(tx.conn(), id).await?;
         updated.secrets.clear();

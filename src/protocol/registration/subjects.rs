@@ -41,18 +41,38 @@ pub(super) fn judge(metadata: &ClientMetadata, problems: &mut Problems) {
     );
 }
 
-/// Without an operator a client belongs to a sector only as far as its redirect URIs do: a grant that answers elsewhere proves nothing.
+/// Without an operator a client belongs to a sector only as far as its redirect URIs do: a grant that answers elsewhere proves nothing, nor
+/// does a redirect URI that is everybody's. And it stays there: what is open with it, a logout that it was not told yet among it, must not
+/// be told under the names of a sector that never saw these people.
 pub(super) fn judge_dynamic(metadata: &ClientMetadata, held: Option<&ClientMetadata>, problems: &mut Problems) {
-    let has_other_ways = metadata.grant_types.contains(&GrantType::DeviceCode);
-    let is_new = held.is_none_or(|held| {
-        let has = held.grant_types.contains(&GrantType::DeviceCode);
-        !has || held.sector() != metadata.sector()
-    });
+    let Some(sector) = metadata.sector() else { return };
+    if let Some(held) = held {
+        let sentence = "would become another sector's, which needs an operator; register a new client instead";
+        return problems.require(
+            held.sector() == Some(sector) && proves_more(held, metadata),
+            "subject_type",
+            sentence,
+        );
+    }
     problems.require(
-        metadata.sector().is_none() || !has_other_ways || !is_new,
+        !metadata.grant_types.iter().any(|grant| ELSEWHERE.contains(grant)),
         "subject_type",
-        "is pairwise, which with the device code grant needs an operator; leave out one of them",
+        "is pairwise, which with this grant needs an operator; leave out one of them",
     );
+    problems.require(
+        metadata.redirect_uris.iter().all(|uri| https_host(uri).is_some()),
+        "redirect_uris",
+        "are not all https, which with subject_type pairwise needs an operator: anybody's applications may listen there",
+    );
+}
+
+/// Grants that answer elsewhere than at a redirect URI.
+const ELSEWHERE: [GrantType; 2] = [GrantType::DeviceCode, GrantType::JwtBearer];
+
+/// Whether all that does not prove the sector was there before.
+fn proves_more(held: &ClientMetadata, metadata: &ClientMetadata) -> bool {
+    metadata.grant_types.iter().all(|grant| !ELSEWHERE.contains(grant) || held.grant_types.contains(grant))
+        && metadata.redirect_uris.iter().all(|uri| https_host(uri).is_some() || held.redirect_uris.contains(uri))
 }
 
 fn https_host(uri: &RedirectUri) -> Option<String> {
@@ -181,10 +201,30 @@ mod tests {
             problems.into_vec().len()
         };
         assert_eq!((found(&metadata, None), found(&metadata, Some(&metadata))), (1, 0));
-        let other = pairwise(&["https://own.example/cb"], None);
-        let other = ClientMetadata { grant_types: metadata.grant_types.clone(), ..other };
-        assert_eq!(found(&metadata, Some(&other)), 1);
         metadata.grant_types.pop();
         assert_eq!(found(&metadata, None), 0);
+        let mut elsewhere = metadata.clone();
+        elsewhere.grant_types.push(GrantType::JwtBearer);
+        assert_eq!((found(&elsewhere, None), found(&elsewhere, Some(&metadata))), (1, 1));
+        let list = Some("https://victim.example/list");
+        let native = pairwise(&["http://127.0.0.1/cb"], list);
+        assert_eq!((found(&native, None), found(&native, Some(&native))), (1, 0));
+        assert_eq!(found(&native, Some(&pairwise(&["https://victim.example/cb"], list))), 1);
+    }
+
+    #[test]
+    fn security_46_a_client_that_registered_itself_stays_in_its_sector() {
+        let found = |metadata: &ClientMetadata, held: &ClientMetadata| {
+            let mut problems = Problems::default();
+            judge_dynamic(metadata, Some(held), &mut problems);
+            problems.into_vec().len()
+        };
+        let (own, victim) =
+            (pairwise(&["https://own.example/cb"], None), pairwise(&["https://victim.example/cb"], None));
+        let mut public = victim.clone();
+        public.protocol.subject_type = SubjectType::Public;
+        assert_eq!((found(&own, &own), found(&victim, &own), found(&victim, &public)), (0, 1, 1));
+        let more = pairwise(&["https://own.example/cb", "https://own.example/other"], None);
+        assert_eq!(found(&more, &own), 0);
     }
 }

@@ -282,7 +282,7 @@ async fn security_52_a_storm_of_sign_ins_is_turned_away_and_other_endpoints_stay
         assert_eq!((busy.status.as_u16(), busy.header("retry-after")), (503, "1"));
     }
     let counted = store::sign_in_failures::find(app.engine.store.pool(), pat.0.as_bytes()).await.unwrap();
-    assert_eq!(counted.unwrap().failures, 0, "a try that was not looked at does not count");
+    assert!(counted.is_none(), "a try that was not looked at does not count, and costs the database nothing");
     for _ in 0..50 {
         let params = [("grant_type", "client_credentials"), ("scope", "api:read")];
         let token = app.post_as("/oauth2/token", service.pair(), &params).await.json();
