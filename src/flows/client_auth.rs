@@ -68,8 +68,8 @@ async fn by_assertion(engine: &Engine, named: &str, assertion: &str) -> Result<A
     jwt.verify(&keys, client_assertion::algorithms(&client)).map_err(|error| refused(error.to_string()))?;
     // A client with a document to which nobody has gone yet has no row and no grant: strangers shall leave nothing behind, and a second use
     // of its assertion would get nothing.
-    let settled = engine.snapshots.client(&client.id)?.is_some();
-    if let Some(jti) = accepted.jti.as_ref().filter(|_| settled) {
+    let has_row = engine.has_row(&client.id)?;
+    if let Some(jti) = accepted.jti.as_ref().filter(|_| has_row) {
         let key = crypto::sha256(format!("assertion {} {jti}", client.id).as_bytes());
         if !store::proofs::use_once(engine.store.pool(), &key, accepted.expires_at).await? {
             return Err(refused("it was used before; make a new one for each request".to_owned()));

@@ -19,7 +19,7 @@ use super::{Engine, FlowError, InternalError, client_keys, registration};
 use crate::domain::{
     Actor, AuditEvent, Client, ClientId, ClientMetadata, Origin, RegistrationOrigin, Scope, Timestamp,
 };
-use crate::outbound::{Outbound, OutboundError};
+use crate::outbound::{Outbound, OutboundError, Whose};
 use crate::protocol::audience::STANDARD_SCOPES;
 use crate::protocol::authorize;
 use crate::protocol::error::{ErrorCode, OAuthError};
@@ -58,9 +58,8 @@ struct State {
     said: Option<ClientMetadata>,
     fresh_until: Option<Timestamp>,
     tried_at: Option<Timestamp>,
-    /// When what is said was read, and whether the row was brought up to it.
-    read_at: Option<Timestamp>,
-    applied: bool,
+    /// When what is said was read, until the row was brought up to it.
+    not_applied: Option<Timestamp>,
     failing_since: Option<Timestamp>,
     failure: Option<OAuthError>,
 }
@@ -87,6 +86,14 @@ impl Engine {
         let held = self.snapshots.client(id)?;
         let known = held.or_else(|| self.client_documents.0.get(id).and_then(|entry| entry.client.load_full()));
         Ok(known.filter(|client| self.welcomes(client)))
+    }
+
+    /// Whether the client is in the database. One that is known only by its document is not.
+    ///
+    /// # Errors
+    /// [`InternalError::Stale`].
+    pub(super) fn has_row(&self, id: &ClientId) -> Result<bool, InternalError> {
+        Ok(self.snapshots.client(id)?.is_some())
     }
 
     /// Whether the operator still takes clients with documents from the host of this one's; others are as welcome as they are registered.
@@ -128,10 +135,12 @@ pub async fn meet(engine: &Engine, id: &ClientId, may_ask: MayAsk<'_>) -> Result
         if held.is_none() && !may_ask() {
             return Err(too_many().into());
         }
-        let (outbound, id, settled) = (Arc::clone(&engine.outbound), id.clone(), held.is_some());
+        // To whom people have gone before does not wait behind strangers.
+        let whose = if held.is_some() { Whose::Registered } else { Whose::Stranger };
+        let (outbound, id) = (Arc::clone(&engine.outbound), id.clone());
         // In a task of its own: a stranger who asks and goes away must not leave to the others a try that never ended.
         let read = tokio::spawn(async move {
-            state.read(&outbound, &id, settled, now).await;
+            state.read(&outbound, &id, whose, now).await;
             state
         });
         state = read.await.map_err(|_| InternalError::Stale)?;
@@ -143,10 +152,9 @@ pub async fn meet(engine: &Engine, id: &ClientId, may_ask: MayAsk<'_>) -> Result
         }
         return Err(state.failure.clone().unwrap_or_else(authorize::unknown_client).into());
     };
-    let reading = state.read_at.filter(|_| !state.applied);
-    match known(engine, id, &url, said, reading).await {
+    match known(engine, id, &url, said, state.not_applied).await {
         Ok(client) => {
-            state.applied = held.is_some();
+            state.not_applied.take_if(|_| held.is_some());
             entry.client.store(Some(Arc::clone(&client)));
             Ok(Some(client))
         }
@@ -182,7 +190,7 @@ pub async fn refreshed(engine: &Engine, client: Arc<Client>) -> Result<Arc<Clien
 /// # Errors
 /// `temporarily_unavailable` where there are too many such clients.
 pub async fn settle(engine: &Engine, client: &Client) -> Result<(), FlowError> {
-    if !client.metadata.protocol.metadata_document || engine.snapshots.client(&client.id)?.is_some() {
+    if !client.metadata.protocol.metadata_document || engine.has_row(&client.id)? {
         return Ok(());
     }
     let mut tx = engine.store.begin("register client by document").await?;
@@ -281,15 +289,10 @@ impl State {
         self.tried_at.is_some_and(|at| (now - at).abs() < BETWEEN_TRIES)
     }
 
-    async fn read(&mut self, outbound: &Outbound, id: &ClientId, settled: bool, now: Timestamp) {
+    async fn read(&mut self, outbound: &Outbound, id: &ClientId, whose: Whose, now: Timestamp) {
         // Whether a name leads to a machine of ours is not for strangers to learn.
         let hide = |error| if error == OutboundError::Forbidden { OutboundError::Unreachable } else { error };
-        // Who has been here before does not wait behind strangers.
-        let fetched = if settled {
-            outbound.get(id.as_str(), LARGEST).await
-        } else {
-            outbound.get_for_stranger(id.as_str(), LARGEST).await
-        };
+        let fetched = outbound.get(whose, id.as_str(), LARGEST).await;
         let said = fetched.map_err(|error| hide(error).to_string()).and_then(|fetched| {
             let age = fetched.max_age.map_or(USUAL, |age| Duration::try_from(age).unwrap_or(LONGEST));
             fetched.require_json()?;
@@ -300,7 +303,7 @@ impl State {
             Ok((said, age)) => {
                 self.said = Some(said);
                 self.fresh_until = Some(now + age.clamp(SHORTEST, LONGEST));
-                (self.read_at, self.applied) = (Some(now), false);
+                self.not_applied = Some(now);
                 (self.failing_since, self.failure) = (None, None);
             }
             Err(why) => self.fail(unusable(&why), now),

@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use super::{Engine, client_certificate};
 use crate::crypto::ForeignKeys;
 use crate::domain::{AssertionIssuer, Client, ClientMetadata, ClientProtocol, MetadataProblem, Timestamp};
-use crate::outbound::{Outbound, OutboundError};
+use crate::outbound::{Outbound, OutboundError, Whose};
 
 /// The member that names an issuer.
 const ISSUER: &str = "assertion_grant_issuer";
@@ -60,7 +60,7 @@ impl Default for FetchedKeys {
 }
 
 impl FetchedKeys {
-    /// The keys at an address, asked for among strangers or not. If they do not have the key of this name, or are old, they are fetched again, once a minute at most.
+    /// The keys at an address, wherever their asker waits. If they do not have the key of this name, or are old, they are fetched again, once a minute at most.
     ///
     /// # Errors
     /// They cannot be fetched or used.
@@ -69,7 +69,7 @@ impl FetchedKeys {
         outbound: &Arc<Outbound>,
         address: &str,
         kid: Option<&str>,
-        for_stranger: bool,
+        whose: Whose,
         now: Timestamp,
     ) -> Result<Arc<ForeignKeys>, KeysMissing> {
         let entry = self.0.get_or_insert_with(address, || Ok::<_, std::convert::Infallible>(Arc::default()));
@@ -83,7 +83,7 @@ impl FetchedKeys {
             // In a task of its own: a stranger who asks and goes away must not keep the keys from everybody else for a minute.
             let fetched = tokio::spawn(async move {
                 entry.tried_at = Some(now);
-                entry.fetch(&outbound, &address, for_stranger, now).await;
+                entry.fetch(&outbound, &address, whose, now).await;
                 entry
             });
             entry = fetched.await.map_err(|_| KeysMissing::Unusable)?;
@@ -97,8 +97,8 @@ impl FetchedKeys {
 }
 
 impl Entry {
-    async fn fetch(&mut self, outbound: &Outbound, address: &str, for_stranger: bool, now: Timestamp) {
-        match read(outbound, address, for_stranger).await {
+    async fn fetch(&mut self, outbound: &Outbound, address: &str, whose: Whose, now: Timestamp) {
+        match read(outbound, address, whose).await {
             Ok((keys, max_age)) => {
                 self.keys = Some(Arc::new(keys));
                 self.fresh_until = Some(now + max_age.unwrap_or(USUAL).clamp(SHORTEST, LONGEST));
@@ -112,16 +112,11 @@ impl Entry {
 async fn read(
     outbound: &Outbound,
     address: &str,
-    for_stranger: bool,
+    whose: Whose,
 ) -> Result<(ForeignKeys, Option<Duration>), KeysMissing> {
     // Whether a name leads to a machine of ours is not for the registrant to learn.
     let hide = |error| if error == OutboundError::Forbidden { OutboundError::Unreachable } else { error };
-    let fetched = if for_stranger {
-        outbound.get_for_stranger(address, LARGEST).await
-    } else {
-        outbound.get(address, LARGEST).await
-    };
-    let fetched = fetched.map_err(hide)?;
+    let fetched = outbound.get(whose, address, LARGEST).await.map_err(hide)?;
     let set: Value = serde_json::from_slice(&fetched.bytes).map_err(|_| KeysMissing::Unusable)?;
     let keys = ForeignKeys::of_set(&set).map_err(|_| KeysMissing::Unusable)?;
     Ok((keys, fetched.max_age.map(|age| Duration::try_from(age).unwrap_or(LONGEST))))
@@ -172,8 +167,8 @@ pub fn tidy(metadata: &mut ClientMetadata) {
 pub async fn of(engine: &Engine, client: &Client, kid: Option<&str>) -> Result<Arc<ForeignKeys>, KeysMissing> {
     let protocol = &client.metadata.protocol;
     // Whoever has only published a document waits among strangers, and takes no place from clients that are registered.
-    let for_stranger = protocol.metadata_document && !matches!(engine.snapshots.client(&client.id), Ok(Some(_)));
-    keys(engine, protocol.jwks.as_ref(), protocol.jwks_uri.as_deref(), kid, for_stranger).await
+    let whose = if engine.has_row(&client.id).unwrap_or(true) { Whose::Registered } else { Whose::Stranger };
+    keys(engine, protocol.jwks.as_ref(), protocol.jwks_uri.as_deref(), kid, whose).await
 }
 
 /// The same of an issuer that vouches for people.
@@ -185,7 +180,7 @@ pub async fn of_issuer(
     issuer: &AssertionIssuer,
     kid: Option<&str>,
 ) -> Result<Arc<ForeignKeys>, KeysMissing> {
-    keys(engine, issuer.jwks.as_ref(), issuer.jwks_uri.as_deref(), kid, false).await
+    keys(engine, issuer.jwks.as_ref(), issuer.jwks_uri.as_deref(), kid, Whose::Registered).await
 }
 
 async fn keys(
@@ -193,12 +188,12 @@ async fn keys(
     jwks: Option<&Value>,
     jwks_uri: Option<&str>,
     kid: Option<&str>,
-    for_stranger: bool,
+    whose: Whose,
 ) -> Result<Arc<ForeignKeys>, KeysMissing> {
     let now = engine.clock.now();
     match (jwks, jwks_uri) {
         (Some(set), _) => ForeignKeys::of_set(set).map(Arc::new).map_err(|_| KeysMissing::Unusable),
-        (None, Some(address)) => engine.fetched_keys.at(&engine.outbound, address, kid, for_stranger, now).await,
+        (None, Some(address)) => engine.fetched_keys.at(&engine.outbound, address, kid, whose, now).await,
         (None, None) => Err(KeysMissing::None),
     }
 }

@@ -60,3 +60,14 @@ impl<E: Into<InternalError>> From<E> for FlowError {
         Self::Internal(error.into())
     }
 }
+
+/// The outcome, unless the database has vanished without a word and none will come within this time.
+///
+/// # Errors
+/// Those of the work, and [`InternalError::Stale`].
+pub async fn in_time<T>(
+    most: std::time::Duration,
+    work: impl Future<Output = Result<T, InternalError>>,
+) -> Result<T, InternalError> {
+    tokio::time::timeout(most, work).await.unwrap_or(Err(InternalError::Stale))
+}

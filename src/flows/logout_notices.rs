@@ -12,7 +12,7 @@ use serde_json::json;
 use time::Duration;
 
 use super::issue::sign;
-use super::{Engine, InternalError, subject};
+use super::{Engine, InternalError, in_time, subject};
 use crate::domain::{Client, ClientId, SessionId};
 use crate::protocol::claims::numeric_date;
 use crate::store::logout_notices::LogoutNotice;
@@ -62,7 +62,9 @@ impl Engine {
             let all_taken = due.len() < free;
             for notice in due {
                 under_way.begin(&notice.client_id);
-                telling.push(async move { (in_time(self.tell(&notice)).await, notice.client_id) });
+                // After the lease the notice is another's anyway.
+                telling
+                    .push(async move { (in_time(LEASE.unsigned_abs(), self.tell(&notice)).await, notice.client_id) });
             }
             if !all_taken && telling.len() < TOGETHER {
                 continue;
@@ -91,7 +93,7 @@ impl Engine {
         }
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         let taken = store::logout_notices::take(self.store.pool(), most, busy, LEASE, self.clock.now());
-        in_time(async { Ok(taken.await?) }).await
+        in_time(LEASE.unsigned_abs(), async { Ok(taken.await?) }).await
     }
 
     /// Ends when this replica noted something to tell, a little later than the sign, so that the transaction that gave it is committed.
@@ -147,11 +149,6 @@ impl Engine {
         });
         sign(self, algorithm, LOGOUT_TOKEN_TYPE, &claims)
     }
-}
-
-/// The outcome, unless the database has vanished without a word and none will come. After the lease the notice is another's anyway.
-async fn in_time<T>(work: impl Future<Output = Result<T, InternalError>>) -> Result<T, InternalError> {
-    tokio::time::timeout(LEASE.unsigned_abs(), work).await.unwrap_or(Err(InternalError::Stale))
 }
 
 /// How many notices are on their way to each client.

@@ -48,7 +48,7 @@ pub use client_certificate::CertificatePolicy;
 pub use client_documents::ClientDocuments;
 pub use client_keys::FetchedKeys;
 pub use device::Guesses;
-pub use error::{FlowError, InternalError};
+pub use error::{FlowError, InternalError, in_time};
 pub use snapshot::Snapshots;
 pub use verified::{VerifiedToken, VerifiedTokens};
 

@@ -1,7 +1,7 @@
 //! The list of redirect URIs by which a sector says which clients are its own (OpenID Connect Registration §5).
 
 use crate::domain::{ClientMetadata, MetadataProblem};
-use crate::outbound::OutboundError;
+use crate::outbound::{OutboundError, Whose};
 use crate::protocol::registration::{judge_sector_list, needs_sector_list};
 
 use super::Engine;
@@ -17,7 +17,7 @@ pub(super) async fn judge(
     held: Option<&ClientMetadata>,
 ) -> Vec<MetadataProblem> {
     let Some(uri) = needs_sector_list(metadata, held) else { return Vec::new() };
-    let fetched = engine.outbound.get(uri, LARGEST).await;
+    let fetched = engine.outbound.get(Whose::Registered, uri, LARGEST).await;
     // Whether a name leads to a machine of ours is not for the registrant to learn.
     let hide = |error| if error == OutboundError::Forbidden { OutboundError::Unreachable } else { error };
     let fetched = fetched.map_err(|error| hide(error).to_string());

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use time::Duration as Span;
 
 use crate::domain::Timestamp;
-use crate::flows::{InternalError, SharedEngine, registration};
+use crate::flows::{InternalError, SharedEngine, in_time, registration};
 use crate::store::housekeeping;
 use crate::telemetry;
 
@@ -28,7 +28,7 @@ pub(super) async fn run(engine: SharedEngine, interval: Duration) {
     let mut pause = interval;
     loop {
         tokio::time::sleep(pause).await;
-        pause = match super::in_time(clean_up(&engine)).await {
+        pause = match in_time(super::LONGEST_WORK, clean_up(&engine)).await {
             Ok(true) => BREATH,
             Ok(false) => interval,
             Err(error) => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::flows::{InternalError, SharedEngine};
+use crate::flows::{InternalError, SharedEngine, in_time};
 use crate::store::listen::Change;
 use crate::telemetry;
 
@@ -26,7 +26,7 @@ pub(super) async fn run(engine: SharedEngine) {
 async fn hear(engine: &SharedEngine) -> Result<(), InternalError> {
     let mut listener = engine.store.listen().await?;
     // What was announced before the connection stood was missed.
-    in_time(engine.read_all(listener.reads())).await?;
+    in_time(LONGEST_READ, engine.read_all(listener.reads())).await?;
     telemetry::listener(true);
     let mut read_at = tokio::time::Instant::now();
     loop {
@@ -34,20 +34,15 @@ async fn hear(engine: &SharedEngine) -> Result<(), InternalError> {
         let reads = listener.reads();
         match change {
             Change::Nothing => {}
-            Change::Client(id) => in_time(engine.read_client(reads, &id)).await?,
-            Change::ResourceServers => in_time(engine.read_resource_servers(reads)).await?,
-            Change::Keys => in_time(engine.read_keys(reads)).await?,
-            Change::Everything => in_time(engine.read_all(reads)).await?,
+            Change::Client(id) => in_time(LONGEST_READ, engine.read_client(reads, &id)).await?,
+            Change::ResourceServers => in_time(LONGEST_READ, engine.read_resource_servers(reads)).await?,
+            Change::Keys => in_time(LONGEST_READ, engine.read_keys(reads)).await?,
+            Change::Everything => in_time(LONGEST_READ, engine.read_all(reads)).await?,
         }
         engine.snapshots.confirm();
         if read_at.elapsed() > FULL_RELOAD {
-            in_time(engine.read_all(reads)).await?;
+            in_time(LONGEST_READ, engine.read_all(reads)).await?;
             read_at = tokio::time::Instant::now();
         }
     }
-}
-
-/// A host that has vanished answers nothing; a new connection may lead to the one in its place.
-async fn in_time(reading: impl Future<Output = Result<(), InternalError>>) -> Result<(), InternalError> {
-    tokio::time::timeout(LONGEST_READ, reading).await.unwrap_or(Err(InternalError::Stale))
 }

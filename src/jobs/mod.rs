@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 pub use clean_up::{clean_up, remove_expired};
 
-use crate::flows::{InternalError, SharedEngine};
+use crate::flows::{SharedEngine, in_time};
 use crate::telemetry;
 
 /// Keys are looked after this often.
@@ -48,7 +48,7 @@ async fn tidy_metrics() {
 async fn rotate_keys(engine: SharedEngine) {
     loop {
         tokio::time::sleep(KEY_INTERVAL).await;
-        if let Err(error) = in_time(engine.maintain_keys()).await {
+        if let Err(error) = in_time(LONGEST_WORK, engine.maintain_keys()).await {
             tracing::warn!(%error, "keys could not be looked after; will try again in a minute");
         }
     }
@@ -63,9 +63,4 @@ async fn tell_logouts(engine: SharedEngine) {
         // Whatever ends first: nobody has to be waited for.
         let _ = tokio::time::timeout(LOGOUT_INTERVAL, engine.hear_of_logout()).await;
     }
-}
-
-/// The outcome, unless the database has vanished without a word and none will come.
-async fn in_time<T>(work: impl Future<Output = Result<T, InternalError>>) -> Result<T, InternalError> {
-    tokio::time::timeout(LONGEST_WORK, work).await.unwrap_or(Err(InternalError::Stale))
 }

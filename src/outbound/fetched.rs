@@ -1,6 +1,15 @@
-//! What was read elsewhere.
+//! What is read elsewhere, and for whom.
 
 use std::time::Duration;
+
+/// Who wants something read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// A client that is registered here, or whoever registers one.
+    Registered,
+    /// Somebody for whom nobody has vouched: fewer at once, and apart from the others.
+    Stranger,
+}
 
 /// What came back.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use reqwest::{Client, Method, RequestBuilder, Response, redirect};
 use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 use url::{Host, Url};
 
-pub use fetched::Fetched;
+pub use fetched::{Fetched, Whose};
 
 /// From the first byte sent to the last one read.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -98,24 +98,15 @@ impl Outbound {
         self.target(url).map(|_| ())
     }
 
-    /// Reads a document of at most `most` bytes.
+    /// Reads a document of at most `most` bytes. The turn is kept until the last one was read.
     ///
     /// # Errors
     /// Each that there is.
-    pub async fn get(&self, url: &str, most: usize) -> Result<Fetched, OutboundError> {
-        self.read(&self.reading, url, most).await
-    }
-
-    /// The same for a URL that nobody has vouched for: fewer at once, and apart from the others.
-    ///
-    /// # Errors
-    /// Each that there is.
-    pub async fn get_for_stranger(&self, url: &str, most: usize) -> Result<Fetched, OutboundError> {
-        self.read(&self.meeting, url, most).await
-    }
-
-    /// The turn is kept until the last byte was read.
-    async fn read(&self, places: &Semaphore, url: &str, most: usize) -> Result<Fetched, OutboundError> {
+    pub async fn get(&self, whose: Whose, url: &str, most: usize) -> Result<Fetched, OutboundError> {
+        let places = match whose {
+            Whose::Registered => &self.reading,
+            Whose::Stranger => &self.meeting,
+        };
         let ask = |request: RequestBuilder| request.header("accept", "application/json");
         let (mut response, _turn) = self.send(places, Method::GET, url, ask).await?;
         if response.status() != 200 {

@@ -1,6 +1,6 @@
 //! OpenID Connect Back-Channel Logout 1.0 and Front-Channel Logout 1.0.
 
-use keystead::domain::{ClientMetadata, ClientProtocol};
+use keystead::domain::{ClientMetadata, ClientProtocol, SubjectType};
 use serde_json::json;
 use time::Duration as Span;
 
@@ -123,6 +123,21 @@ async fn a_client_that_is_slow_keeps_no_other_waiting() {
     assert!(slow.received().is_empty(), "which has not answered yet");
     telling.await.unwrap().unwrap();
     assert_eq!((slow.received().len(), quick.received().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_client_that_knows_people_by_new_names_is_not_told_of_old_sessions() {
+    let publisher = Publisher::of("").await;
+    let mut scene = told_at(&publisher).await;
+    let (first, second) = (scene.tokens().await, Browser::default());
+    sign_out(&mut scene, &first).await;
+    scene.browser = second;
+    let tokens = scene.tokens().await;
+    Operator(&scene.app).change_client("web", |metadata| metadata.protocol.subject_type = SubjectType::Pairwise).await;
+    assert!(!tokens.access().is_empty());
+    scene.sign_out().await;
+    scene.app.engine.tell_logouts().await.unwrap();
+    assert_eq!(publisher.received().len(), 0);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use serde_json::json;
 use time::Duration as Span;
 
 use super::{Published, REDIRECT_URI, is_login, is_refused, open, open_with};
-use crate::support::{AdminApi, Browser, EMAIL, Operator, TestApp, at_once, web_metadata};
+use crate::support::{AdminApi, Browser, EMAIL, Es256, Operator, TestApp, at_once, web_metadata};
 
 #[tokio::test]
 async fn security_46_an_operator_shuts_out_a_client_or_a_host_and_spares_nobody_a_question() {
@@ -112,4 +112,41 @@ async fn places_of_clients_with_documents_are_counted_by_themselves() {
     assert!(answer.location().contains("error=temporarily_unavailable"), "{}", answer.location());
     AdminApi::open(&app).await.remove(&first.path()).await;
     second.relying_party().tokens(&app, &mut browser, EMAIL).await;
+}
+
+#[tokio::test]
+async fn security_69_a_document_that_the_database_writes_in_another_form_is_no_change() {
+    let app = open().await;
+    app.person(EMAIL).await;
+    let client = Published::start().await;
+    let mut jwks = Es256::foreign("k").jwks();
+    jwks["keys"][0]["n"] = json!(1e18);
+    client.publish("jwks", jwks);
+    client.relying_party().tokens(&app, &mut Browser::default(), EMAIL).await;
+    app.engine.reload_all().await.unwrap();
+    for _ in 0..3 {
+        assert!(is_login(&client.visit(&app).await));
+    }
+    assert_eq!(app.events("client.updated").await, 0);
+}
+
+#[tokio::test]
+async fn section_8_2_of_two_replicas_the_one_that_read_last_has_the_last_word() {
+    let app = open().await;
+    app.person(EMAIL).await;
+    let client = Published::start().await;
+    client.server.cache("max-age=3600");
+    let older = app.replica_with(|policy| policy.registration.documents.enabled = true).await;
+    assert!(is_login(&client.visit(&older).await), "it keeps the first document for an hour");
+    client.server.cache("max-age=300");
+    client.relying_party().tokens(&app, &mut Browser::default(), EMAIL).await;
+    client.publish("client_name", json!("Second"));
+    app.wait(Span::minutes(10));
+    assert!(is_login(&client.visit(&app).await));
+    older.engine.reload_all().await.unwrap();
+    for replica in [&older, &app, &older] {
+        assert!(is_login(&client.visit(replica).await));
+    }
+    assert_eq!(AdminApi::open(&app).await.show(&client.path()).await["client_name"], "Second");
+    assert_eq!(app.events("client.updated").await, 1);
 }

@@ -148,6 +148,14 @@ async fn security_69_what_strangers_do_leaves_no_row_behind() {
     let token = [("grant_type", "refresh_token"), ("refresh_token", "x"), ("client_id", client.id.as_str())];
     assert_eq!(app.post("/oauth2/token", &token).await.error(), "invalid_grant");
     assert_eq!((app.sql_count("clients").await, client.asked()), (before, 1));
+    let (confidential, key) = (Published::at(Publisher::of("").await), Es256::foreign("k"));
+    confidential.publish_key(&key);
+    assert!(is_login(&confidential.visit(&app).await));
+    let assertion = key.assertion(&app, &confidential.id);
+    let token =
+        [("grant_type", "refresh_token"), ("refresh_token", "x"), ASSERTION_TYPE, ("client_assertion", &assertion)];
+    assert_eq!(app.post("/oauth2/token", &token).await.error(), "invalid_grant");
+    assert_eq!(app.sql_count("used_proofs").await, 0);
     let unknown = Published::start().await;
     let token = [("grant_type", "refresh_token"), ("refresh_token", "x"), ("client_id", unknown.id.as_str())];
     assert_eq!(app.post("/oauth2/token", &token).await.error(), "invalid_client");

@@ -221,6 +221,13 @@ async fn protocol_43_a_sector_lists_every_redirect_uri_of_its_clients() {
     let uris = json!({ "redirect_uris": ["https://rp.example/x"] });
     let path = format!("/clients/{}", made.id);
     assert_eq!(api.patch(&path, uris).await.refused_members(), ["sector_identifier_uri"]);
+    publisher.claim("text/plain");
+    assert_eq!(
+        app.register(None, &both).await.error(),
+        "invalid_client_metadata",
+        "a text that anybody may have put there"
+    );
+    publisher.claim("application/json");
     publisher.fail_with(404);
     api.change(&path, json!({ "client_name": "What was read is not read again" })).await;
     assert_eq!(app.register(None, &both).await.error(), "invalid_client_metadata");
