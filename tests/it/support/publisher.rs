@@ -74,6 +74,17 @@ impl Publisher {
         self.inner.lock().unwrap().cache_control = cache_control;
     }
 
+    /// As [`Self::received`], once there are so many: a job of the server may have been quicker and still be on its way.
+    pub async fn heard(&self, least: usize) -> Vec<String> {
+        let heard = async {
+            while self.received().len() < least {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), heard).await.expect("it was told");
+        self.received()
+    }
+
     /// The bodies of all requests so far.
     pub fn received(&self) -> Vec<String> {
         self.inner.lock().unwrap().received.clone()

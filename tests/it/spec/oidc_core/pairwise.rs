@@ -131,7 +131,7 @@ async fn section_8_a_logout_token_has_the_names_of_the_id_token() {
     let answer = scene.browser.get(&scene.app, &format!("/oauth2/end_session?{query}")).await;
     assert!(answer.body.contains("You are signed out"), "the hint finds the session: {}", answer.body);
     scene.app.engine.tell_logouts().await.unwrap();
-    let [body] = publisher.received().try_into().unwrap();
+    let [body] = publisher.heard(1).await.try_into().unwrap();
     let logout: Value = jwt_part(&body, 1);
     assert_eq!((logout["sub"].clone(), logout["sid"].clone()), {
         let (sub, sid) = names(&tokens);
