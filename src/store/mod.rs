@@ -132,8 +132,8 @@ pub struct StoreOptions {
 }
 
 /// Statements that read the state of access tokens and may be in flight at once. With one the processes take turns and each waits for the
-/// other; more than three gained nothing.
-const READERS: u8 = 3;
+/// other; a third gained nothing.
+const READERS: u8 = 2;
 /// Connections for batches: one for each statement that may be in flight. All others have one statement of their kind in flight at most: while
 /// it waits for the disk, the next one's work gathers. With two refreshes made smaller statements and more commits.
 ///
