@@ -107,11 +107,6 @@ pub async fn replace(
     origin: &Origin,
 ) -> Result<CreatedClient, FlowError> {
     let current = authenticate(engine, id, presented).await?;
-    if let Ok(Replacement { metadata, .. }) = &wanted
-        && needs_sector_list(metadata, None).is_some()
-    {
-        refuse(&sector::judge(engine, metadata, Some(&current.metadata)).await)?;
-    }
     let Replacement { metadata, client_secret } = wanted?;
     if let Some(secret) = client_secret {
         let hash = sha256(secret.expose().as_bytes());
@@ -131,6 +126,7 @@ pub async fn replace(
     if !may_change() {
         return Err(later("This registration was changed too often lately; try again in a few minutes.").into());
     }
+    refuse(&sector::judge(engine, &metadata, Some(&current.metadata)).await)?;
     // Only now a connection is held and the row locked: everything that needs neither was judged before.
     let mut tx = engine.store.begin("replace registration").await?;
     if store::clients::lock(tx.conn(), id).await?.as_ref() != Some(&current) {

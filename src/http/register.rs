@@ -74,6 +74,10 @@ pub(super) async fn register(
     if token.is_none() && !public.registration_limit.allows(&origin) {
         return too_many();
     }
+    // A token that was refused keeps its use, and could be used without end to make this server read what lies elsewhere.
+    if token.is_some() && !public.registration_care_limit.allows(&origin) {
+        return errors::too_many();
+    }
     let wanted = match members(request).await {
         Ok(wanted) => wanted.and_then(metadata),
         Err(response) => return response,

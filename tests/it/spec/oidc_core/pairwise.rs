@@ -235,3 +235,32 @@ async fn protocol_43_a_sector_lists_every_redirect_uri_of_its_clients() {
     without["sector_identifier_uri"] = Value::Null;
     assert_eq!(app.register(None, &without).await.error(), "invalid_client_metadata", "two hosts and no list");
 }
+
+#[tokio::test]
+async fn security_69_who_is_refused_for_a_sector_list_cannot_have_it_read_without_end() {
+    let app = TestApp::with_registration(RegistrationMode::InitialAccessToken).await;
+    let publisher = Publisher::of(json!(["https://rp.example/cb"])).await;
+    let admin = AdminApi::open(&app).await;
+    let given = admin.create("/initial-access-tokens", json!({ "uses": 2 })).await;
+    let token = given["initial_access_token"].as_str();
+    let mut metadata = own_metadata();
+    metadata["subject_type"] = json!("pairwise");
+    metadata["sector_identifier_uri"] = json!(publisher.url("/sector"));
+    let made = Registrant::of(&app.register(token, &metadata).await);
+    metadata["redirect_uris"] = json!(["https://rp.example/elsewhere"]);
+    let strict = app.with_http(|options| options.sign_ins_per_source_per_minute = 3);
+    for expected in [400, 400, 400, 429, 429] {
+        assert_eq!(strict.register(token, &metadata).await.status, expected);
+    }
+    assert_eq!(publisher.received().len(), 4);
+    let app = strict.with_http(|options| options.sign_ins_per_source_per_minute = 1000);
+    metadata["client_id"] = json!(made.id);
+    let refused = loop {
+        let answer = made.call(&app, axum::http::Method::PUT, Some(&metadata)).await;
+        if answer.status != 400 {
+            break answer;
+        }
+    };
+    assert_eq!((refused.status.as_u16(), refused.error().as_str()), (503, "temporarily_unavailable"));
+    assert!((64..74).contains(&publisher.received().len()), "as many as it may change anything");
+}
