@@ -167,7 +167,7 @@ pub fn tidy(metadata: &mut ClientMetadata) {
 pub async fn of(engine: &Engine, client: &Client, kid: Option<&str>) -> Result<Arc<ForeignKeys>, KeysMissing> {
     let protocol = &client.metadata.protocol;
     // Whoever has only published a document waits among strangers, and takes no place from clients that are registered.
-    let whose = if engine.has_row(&client.id).unwrap_or(true) { Whose::Registered } else { Whose::Stranger };
+    let whose = if engine.has_row(&client.id).unwrap_or(false) { Whose::Registered } else { Whose::Stranger };
     keys(engine, protocol.jwks.as_ref(), protocol.jwks_uri.as_deref(), kid, whose).await
 }
 

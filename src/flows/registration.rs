@@ -11,6 +11,7 @@ use crate::domain::{
     Actor, AuditEvent, Client, ClientId, ClientMetadata, InitialAccessTokenId, MetadataProblem, Origin,
     RegistrationMode, RegistrationOrigin, Scope, Secret,
 };
+use crate::outbound::Whose;
 use crate::protocol::audience::STANDARD_SCOPES;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::registration::{complete, judge_dynamic, needs_sector_list, refusal};
@@ -93,8 +94,8 @@ pub async fn read(engine: &Engine, id: &ClientId, presented: Option<&str>) -> Re
     authenticate(engine, id, presented).await
 }
 
-/// Replaces what is registered (RFC 7592 §2.2). A client that begins to authenticate by a secret gets one. `may_change` counts changes of
-/// this client; it is asked once its token was found to be right.
+/// Replaces what is registered (RFC 7592 §2.2). A client that begins to authenticate by a secret gets one. `may_change` counts what
+/// would change this client; it is asked once nothing but the list of its sector speaks against the change.
 ///
 /// # Errors
 /// As [`read`], and what the metadata is refused for; `temporarily_unavailable` for too many changes, and for another one at the same moment.
@@ -124,9 +125,12 @@ pub async fn replace(
         return Ok(CreatedClient { client: current, secret: None });
     }
     if !may_change() {
-        return Err(later("This registration was changed too often lately; try again in a few minutes.").into());
+        return Err(later(
+            "There were too many changes of this registration lately, refused ones too; try again in a few minutes.",
+        )
+        .into());
     }
-    refuse(&sector::judge(engine, &metadata, Some(&current.metadata)).await)?;
+    refuse(&sector::judge(engine, &metadata, Some(&current.metadata), whose(&current.metadata)).await)?;
     // Only now a connection is held and the row locked: everything that needs neither was judged before.
     let mut tx = engine.store.begin("replace registration").await?;
     if store::clients::lock(tx.conn(), id).await?.as_ref() != Some(&current) {
@@ -190,7 +194,13 @@ async fn judge_sector(engine: &Engine, presented: Option<&str>, wanted: &ClientM
     let mut tx = engine.store.begin("look at initial access token").await?;
     use_up(engine, &mut tx, presented).await?;
     drop(tx);
-    Ok(refuse(&sector::judge(engine, wanted, None).await)?)
+    let whose = if presented.is_some() { Whose::Registered } else { Whose::Stranger };
+    Ok(refuse(&sector::judge(engine, wanted, None, whose).await)?)
+}
+
+/// Who came without a token is a stranger for good.
+fn whose(registered: &ClientMetadata) -> Whose {
+    if registered.protocol.registered_openly { Whose::Stranger } else { Whose::Registered }
 }
 
 fn refuse(problems: &[MetadataProblem]) -> Result<(), OAuthError> {

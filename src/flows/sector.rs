@@ -15,9 +15,10 @@ pub(super) async fn judge(
     engine: &Engine,
     metadata: &ClientMetadata,
     held: Option<&ClientMetadata>,
+    whose: Whose,
 ) -> Vec<MetadataProblem> {
     let Some(uri) = needs_sector_list(metadata, held) else { return Vec::new() };
-    let fetched = engine.outbound.get(Whose::Registered, uri, LARGEST).await;
+    let fetched = engine.outbound.get(whose, uri, LARGEST).await;
     // Whether a name leads to a machine of ours is not for the registrant to learn.
     let hide = |error| if error == OutboundError::Forbidden { OutboundError::Unreachable } else { error };
     let fetched = fetched.map_err(|error| hide(error).to_string());

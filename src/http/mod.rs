@@ -76,7 +76,7 @@ pub struct PublicState {
     push_limit: SourceLimit,
     registration_limit: SourceLimit,
     document_limit: SourceLimit,
-    registration_care_limit: SourceLimit,
+    registration_token_limit: SourceLimit,
     registration_change_limit: ChangeLimit,
     demo: bool,
 }
@@ -106,8 +106,8 @@ impl Public {
             registration_limit: SourceLimit::per_hour(options.registrations_per_source_per_hour),
             // Each makes this server ask somewhere.
             document_limit: SourceLimit::per_hour(options.registrations_per_source_per_hour),
-            // Each change is told to every replica, so it must not come in floods.
-            registration_care_limit: SourceLimit::per_minute(options.sign_ins_per_source_per_minute),
+            // A change is told to every replica, and a sector list is read elsewhere, so neither must come in floods.
+            registration_token_limit: SourceLimit::per_minute(options.sign_ins_per_source_per_minute),
             registration_change_limit: ChangeLimit::new(),
             demo: options.demo,
         }))

@@ -72,10 +72,10 @@ pub(super) async fn register(
         Err(error) => return errors::protected(error.into(), TokenType::Bearer),
     };
     if token.is_none() && !public.registration_limit.allows(&origin) {
-        return too_many();
+        return too_many_registrations();
     }
     // A token that was refused keeps its use, and could be used without end to make this server read what lies elsewhere.
-    if token.is_some() && !public.registration_care_limit.allows(&origin) {
+    if token.is_some() && !public.registration_token_limit.allows(&origin) {
         return errors::too_many();
     }
     let wanted = match members(request).await {
@@ -162,7 +162,7 @@ fn caller(
     id: &str,
     headers: &HeaderMap,
 ) -> Result<(ClientId, String), Box<Response>> {
-    if !public.registration_care_limit.allows(origin) {
+    if !public.registration_token_limit.allows(origin) {
         return Err(Box::new(errors::too_many()));
     }
     let unknown = || OAuthError::new(ErrorCode::InvalidToken, registration::WRONG_TOKEN);
@@ -273,7 +273,7 @@ fn refused(error: FlowError) -> Response {
     response
 }
 
-fn too_many() -> Response {
+fn too_many_registrations() -> Response {
     let sentence = "This source has registered many clients lately; try again later, or ask an operator for an initial access token.";
     let mut response = errors::oauth_json(&OAuthError::new(ErrorCode::TemporarilyUnavailable, sentence));
     *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;

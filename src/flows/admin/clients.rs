@@ -10,6 +10,7 @@ use crate::domain::{
     Client, ClientId, ClientMetadata, ClientProtocol, ClientSecret, MetadataProblem, Scope, Secret, SecretId, Timestamp,
 };
 use crate::flows::{Engine, InternalError, client_keys, sector};
+use crate::outbound::Whose;
 use crate::protocol::registration;
 use crate::store::{self, StoreError, Tx};
 
@@ -63,7 +64,7 @@ pub async fn find(engine: &Engine, id: &ClientId) -> Result<Client, AdminError> 
 /// # Errors
 /// The metadata cannot be accepted, or the id is taken.
 pub async fn create(engine: &Engine, new: NewClient, caller: &Caller) -> Result<CreatedClient, AdminError> {
-    refuse_problems(sector::judge(engine, &new.draft.metadata, None).await)?;
+    refuse_problems(sector::judge(engine, &new.draft.metadata, None, Whose::Registered).await)?;
     let mut tx = engine.store.begin("create client").await?;
     let created = insert(engine, &mut tx, new, caller).await?;
     tx.commit().await?;
@@ -132,7 +133,7 @@ where
     let draft = ClientDraft { metadata: current.metadata.clone(), disabled: current.disabled_at.is_some() };
     let wanted = change(draft).map_err(AdminError::Invalid)?;
     // Operators are few, so a connection may wait here for the few seconds that the other side has.
-    refuse_problems(sector::judge(engine, &wanted.metadata, Some(&current.metadata)).await)?;
+    refuse_problems(sector::judge(engine, &wanted.metadata, Some(&current.metadata), Whose::Registered).await)?;
     let updated = apply(engine, &mut tx, &current, wanted, caller).await?;
     tx.commit().await?;
     tolerate(engine.reload_client(id).await);

@@ -7,6 +7,8 @@ use crate::failure::Failure;
 
 /// Questions that one statement carries at most.
 const MOST: usize = 128;
+/// How often the flusher lets others go first, as in Keystead.
+const TURNS: usize = 3;
 
 /// A statement that answers many questions at once.
 pub trait Statement: Send + 'static {
@@ -49,10 +51,17 @@ impl<S: Statement> Batch<S> {
 async fn flush<S: Statement>(mut connection: PgConnection, mut waiting: mpsc::Receiver<Waiting<S>>) {
     let mut batch = Vec::with_capacity(MOST);
     loop {
-        // Without it the flusher runs right behind the first caller and carries one question, while the others are ready to ask.
-        tokio::task::yield_now().await;
         if waiting.recv_many(&mut batch, MOST).await == 0 {
             return;
+        }
+        // Without it the flusher runs right behind the first caller and carries one question, while the others are ready to ask.
+        for _ in 0..TURNS {
+            tokio::task::yield_now().await;
+        }
+        while batch.len() < MOST
+            && let Ok(question) = waiting.try_recv()
+        {
+            batch.push(question);
         }
         let (questions, callers): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
         // After an error the callers are dropped, and that tells them.

@@ -189,19 +189,23 @@ impl Keystead {
         Ok(())
     }
 
-    /// Made once, since they live for a day. The server has seen each of them, as the reference has those that it made: `introspection-new`
-    /// is about the others.
+    /// Made once, since they live for a day. The server has just seen each of them, as the reference has those that it made:
+    /// `introspection-new` is about the others.
     async fn make_many_access_tokens(&mut self) -> Result<(), Failure> {
+        let mut connection = Connection::open(self.public).await?;
         if self.introspected.is_empty() {
-            let mut connection = Connection::open(self.public).await?;
             let mut chains = self.chains(0, GRANTS).await?;
             for _ in 0..TOKENS_A_GRANT {
                 for chain in &mut chains {
                     chain.refresh(&mut connection).await?;
-                    let token = chain.access_token().to_owned();
-                    connection.exchange(&self.introspection(&token)).await?.with_status(200)?;
-                    self.introspected.push(token);
+                    self.introspected.push(chain.access_token().to_owned());
                 }
+            }
+        }
+        for token in &self.introspected {
+            let answer = connection.exchange(&self.introspection(token)).await?.with_status(200)?;
+            if !answer.body.contains(ACTIVE) {
+                return Err(Failure::new("an access token is not active"));
             }
         }
         Ok(())

@@ -255,12 +255,14 @@ async fn security_69_who_is_refused_for_a_sector_list_cannot_have_it_read_withou
     assert_eq!(publisher.received().len(), 4);
     let app = strict.with_http(|options| options.sign_ins_per_source_per_minute = 1000);
     metadata["client_id"] = json!(made.id);
-    let refused = loop {
+    let (refused, read_before) = loop {
+        let read_before = publisher.received().len();
         let answer = made.call(&app, axum::http::Method::PUT, Some(&metadata)).await;
         if answer.status != 400 {
-            break answer;
+            break (answer, read_before);
         }
     };
     assert_eq!((refused.status.as_u16(), refused.error().as_str()), (503, "temporarily_unavailable"));
-    assert!((64..74).contains(&publisher.received().len()), "as many as it may change anything");
+    assert_eq!(publisher.received().len(), read_before, "nothing is read for a change that may not be made");
+    assert!((64..74).contains(&read_before), "{read_before}");
 }
