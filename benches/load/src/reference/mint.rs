@@ -1,5 +1,6 @@
 //! Tokens: claims, signatures by kept keys, and the HMAC of refresh tokens and codes.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::rand::SystemRandom;
@@ -49,6 +50,17 @@ impl PositionKind {
             Self::RefreshToken => "ksr_",
         }
     }
+}
+
+/// An access token whose signature was verified.
+#[derive(Clone)]
+pub struct Verified {
+    /// Of which it is.
+    pub grant: Uuid,
+    /// Its name.
+    pub jti: Arc<str>,
+    /// The answer to an introspection.
+    pub answer: Bytes,
 }
 
 /// RFC 9068 §2.2.
@@ -202,8 +214,8 @@ impl Mint {
         serde_json::to_vec(&response).unwrap_or_default()
     }
 
-    /// Verifies an access token. Gives its grant, and the answer to an introspection.
-    pub fn verify(&self, token: &str) -> Option<(Uuid, Bytes)> {
+    /// Verifies an access token.
+    pub fn verify(&self, token: &str) -> Option<Verified> {
         let (message, signature) = token.rsplit_once('.')?;
         self.public.verify_sig(message.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).ok()?).ok()?;
         let payload = URL_SAFE_NO_PAD.decode(message.split_once('.')?.1).ok()?;
@@ -211,7 +223,7 @@ impl Mint {
         let grant = Uuid::try_parse(claims.jti.split_once('.')?.0).ok()?;
         // The claims are the rest of the answer as they are.
         let answer = [br#"{"active":true,"token_type":"Bearer","#, &payload[1..]].concat();
-        (claims.exp > now()).then(|| (grant, Bytes::from(answer)))
+        (claims.exp > now()).then(|| Verified { grant, jti: claims.jti.into(), answer: Bytes::from(answer) })
     }
 
     /// The text of a position.
@@ -299,8 +311,8 @@ mod tests {
         let mint = Mint::new().unwrap();
         let [id, user_id, session_id] = [1, 2, 3].map(Uuid::from_u128);
         let token = mint.access_token(&Grant { id, user_id, session_id, scope: "a".to_owned(), generation: 1 });
-        let (grant, answer) = mint.verify(&token).unwrap();
-        assert_eq!(grant, id);
+        let Verified { grant, jti, answer } = mint.verify(&token).unwrap();
+        assert!(grant == id && jti.starts_with(&id.simple().to_string()));
         assert!(answer.starts_with(br#"{"active":true,"token_type":"Bearer","iss":"#));
         assert!(serde_json::from_slice::<serde_json::Value>(&answer).is_ok());
         assert!(mint.verify(&token.replace('e', "f")).is_none());

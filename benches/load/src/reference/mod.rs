@@ -20,13 +20,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
 use sqlx::PgPool;
-use uuid::Uuid;
 
 use crate::failure::Failure;
 use batch::Batch;
 use database::{Live, Person, Rotate, Rotation};
 use hashing::Hashing;
-use mint::{IdToken, Mint, PositionKind};
+use mint::{IdToken, Mint, PositionKind, Verified};
 
 /// Arguments of the reference.
 #[derive(Debug, clap::Args)]
@@ -75,7 +74,7 @@ struct Reference {
     rotate: Batch<Rotate>,
     hashing: Hashing,
     /// Access tokens whose signature was verified before, with their grant and the answer to an introspection.
-    seen: RwLock<HashMap<String, (Uuid, Bytes)>>,
+    seen: RwLock<HashMap<String, Verified>>,
     /// What `/document` answers.
     document: OnceLock<Bytes>,
     pool: PgPool,
@@ -156,9 +155,9 @@ async fn prepare(State(reference): Shared, Path((what, count)): Path<(String, i3
             _ => mint.position(kind, grant.id, kind.first_generation()),
         };
         if what == "seen-tokens"
-            && let Some((id, answer)) = mint.verify(&line)
+            && let Some(verified) = mint.verify(&line)
         {
-            reference.seen.write().unwrap_or_else(PoisonError::into_inner).insert(line.clone(), (id, answer));
+            reference.seen.write().unwrap_or_else(PoisonError::into_inner).insert(line.clone(), verified);
         }
         lines.extend([&line, "\n"]);
     }
@@ -171,19 +170,19 @@ async fn client_credentials(State(reference): Shared, Path(algorithm): Path<Stri
 
 async fn introspect(State(reference): Shared, form: String) -> Response {
     let Some(token) = field(&form, "token") else { return refused() };
-    let Some((grant, answer)) = reference.seen(token) else { return refused() };
-    introspected(reference.live.ask(grant).await, answer)
+    let Some(verified) = reference.seen(token) else { return refused() };
+    introspected(&reference, verified).await
 }
 
 async fn introspect_new(State(reference): Shared, form: String) -> Response {
     let verified = field(&form, "token").and_then(|token| reference.mint.verify(token));
-    let Some((grant, answer)) = verified else { return refused() };
-    introspected(reference.live.ask(grant).await, answer)
+    let Some(verified) = verified else { return refused() };
+    introspected(&reference, verified).await
 }
 
-fn introspected(live: Option<bool>, answer: Bytes) -> Response {
-    match live {
-        Some(true) => json(answer),
+async fn introspected(reference: &Reference, token: Verified) -> Response {
+    match reference.live.ask((token.grant, token.jti)).await {
+        Some(true) => json(token.answer),
         Some(false) => json(r#"{"active":false}"#),
         None => refused(),
     }
@@ -207,12 +206,12 @@ async fn redeem(State(reference): Shared, form: String) -> Response {
 async fn userinfo(State(reference): Shared, headers: HeaderMap) -> Response {
     let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = header.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-    let Some((grant, _)) = reference.seen(token) else { return refused() };
-    reference.person.ask(grant).await.flatten().map_or_else(refused, json)
+    let Some(verified) = reference.seen(token) else { return refused() };
+    reference.person.ask(verified.grant).await.flatten().map_or_else(refused, json)
 }
 
 impl Reference {
-    fn seen(&self, token: &str) -> Option<(Uuid, Bytes)> {
+    fn seen(&self, token: &str) -> Option<Verified> {
         self.seen.read().unwrap_or_else(PoisonError::into_inner).get(token).cloned()
     }
 
