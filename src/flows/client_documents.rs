@@ -19,7 +19,7 @@ use super::{Engine, FlowError, InternalError, client_keys, registration};
 use crate::domain::{
     Actor, AuditEvent, Client, ClientId, ClientMetadata, Origin, RegistrationOrigin, Scope, Timestamp,
 };
-use crate::outbound::{Outbound, OutboundError, Whose};
+use crate::outbound::{Outbound, Whose};
 use crate::protocol::audience::STANDARD_SCOPES;
 use crate::protocol::authorize;
 use crate::protocol::error::{ErrorCode, OAuthError};
@@ -290,10 +290,8 @@ impl State {
     }
 
     async fn read(&mut self, outbound: &Outbound, id: &ClientId, whose: Whose, now: Timestamp) {
-        // Whether a name leads to a machine of ours is not for strangers to learn.
-        let hide = |error| if error == OutboundError::Forbidden { OutboundError::Unreachable } else { error };
         let fetched = outbound.get(whose, id.as_str(), LARGEST).await;
-        let said = fetched.map_err(|error| hide(error).to_string()).and_then(|fetched| {
+        let said = fetched.map_err(|error| error.as_told().to_string()).and_then(|fetched| {
             let age = fetched.max_age.map_or(USUAL, |age| Duration::try_from(age).unwrap_or(LONGEST));
             fetched.require_json()?;
             Ok((read_document(id, &fetched.bytes)?, age))

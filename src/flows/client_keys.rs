@@ -60,7 +60,8 @@ impl Default for FetchedKeys {
 }
 
 impl FetchedKeys {
-    /// The keys at an address, wherever their asker waits. If they do not have the key of this name, or are old, they are fetched again, once a minute at most.
+    /// The keys at an address, for whomever. If they do not have the key of this name, or are old, they are fetched again, once a minute at
+    /// most.
     ///
     /// # Errors
     /// They cannot be fetched or used.
@@ -114,9 +115,7 @@ async fn read(
     address: &str,
     whose: Whose,
 ) -> Result<(ForeignKeys, Option<Duration>), KeysMissing> {
-    // Whether a name leads to a machine of ours is not for the registrant to learn.
-    let hide = |error| if error == OutboundError::Forbidden { OutboundError::Unreachable } else { error };
-    let fetched = outbound.get(whose, address, LARGEST).await.map_err(hide)?;
+    let fetched = outbound.get(whose, address, LARGEST).await.map_err(OutboundError::as_told)?;
     let set: Value = serde_json::from_slice(&fetched.bytes).map_err(|_| KeysMissing::Unusable)?;
     let keys = ForeignKeys::of_set(&set).map_err(|_| KeysMissing::Unusable)?;
     Ok((keys, fetched.max_age.map(|age| Duration::try_from(age).unwrap_or(LONGEST))))

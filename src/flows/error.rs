@@ -28,6 +28,9 @@ pub enum InternalError {
     /// What is in memory has not been confirmed by the database for too long.
     #[error("the database has not confirmed clients and keys for too long")]
     Stale,
+    /// The database has not answered in time; it may have vanished without a word.
+    #[error("the database has not answered in time")]
+    Silent,
     /// A key that must exist does not.
     #[error("no active {0} key; run `keystead keys list` and `keystead keys rotate`")]
     NoKey(&'static str),
@@ -44,6 +47,7 @@ impl InternalError {
             self,
             Self::Hash(HashError::Busy)
                 | Self::Stale
+                | Self::Silent
                 | Self::Store(StoreError::Unavailable(_) | StoreError::Overloaded | StoreError::Contended(_))
         )
     }
@@ -64,10 +68,10 @@ impl<E: Into<InternalError>> From<E> for FlowError {
 /// The outcome, unless the database has vanished without a word and none will come within this time.
 ///
 /// # Errors
-/// Those of the work, and [`InternalError::Stale`].
+/// Those of the work, and [`InternalError::Silent`].
 pub async fn in_time<T>(
     most: std::time::Duration,
     work: impl Future<Output = Result<T, InternalError>>,
 ) -> Result<T, InternalError> {
-    tokio::time::timeout(most, work).await.unwrap_or(Err(InternalError::Stale))
+    tokio::time::timeout(most, work).await.unwrap_or(Err(InternalError::Silent))
 }

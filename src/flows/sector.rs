@@ -1,7 +1,7 @@
 //! The list of redirect URIs by which a sector says which clients are its own (OpenID Connect Registration §5).
 
 use crate::domain::{ClientMetadata, MetadataProblem};
-use crate::outbound::{OutboundError, Whose};
+use crate::outbound::Whose;
 use crate::protocol::registration::{judge_sector_list, needs_sector_list};
 
 use super::Engine;
@@ -19,9 +19,7 @@ pub(super) async fn judge(
 ) -> Vec<MetadataProblem> {
     let Some(uri) = needs_sector_list(metadata, held) else { return Vec::new() };
     let fetched = engine.outbound.get(whose, uri, LARGEST).await;
-    // Whether a name leads to a machine of ours is not for the registrant to learn.
-    let hide = |error| if error == OutboundError::Forbidden { OutboundError::Unreachable } else { error };
-    let fetched = fetched.map_err(|error| hide(error).to_string());
+    let fetched = fetched.map_err(|error| error.as_told().to_string());
     let fetched = fetched.and_then(|fetched| fetched.require_json().map(|()| fetched.bytes));
     judge_sector_list(metadata, fetched.as_deref().map_err(Clone::clone)).into_iter().collect()
 }

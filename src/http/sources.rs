@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::Arc;
 
 use governor::{DefaultKeyedRateLimiter, Quota};
 
@@ -15,12 +14,11 @@ const MOST_SOURCES: usize = 100_000;
 const CHANGES_PER_HOUR: NonZeroU32 = NonZeroU32::MIN.saturating_add(59);
 
 /// So many changes of each client's registration.
-#[derive(Clone)]
-pub(super) struct ChangeLimit(Arc<DefaultKeyedRateLimiter<ClientId>>);
+pub(super) struct ChangeLimit(DefaultKeyedRateLimiter<ClientId>);
 
 impl ChangeLimit {
     pub(super) fn new() -> Self {
-        Self(Arc::new(DefaultKeyedRateLimiter::keyed(Quota::per_hour(CHANGES_PER_HOUR))))
+        Self(DefaultKeyedRateLimiter::keyed(Quota::per_hour(CHANGES_PER_HOUR)))
     }
 
     /// Whether this client may once more.
@@ -33,20 +31,19 @@ impl ChangeLimit {
 }
 
 /// So many of something in a minute or an hour for each source.
-#[derive(Clone)]
-pub(super) struct SourceLimit(Arc<DefaultKeyedRateLimiter<IpAddr>>);
+pub(super) struct SourceLimit(DefaultKeyedRateLimiter<IpAddr>);
 
 impl SourceLimit {
     /// So many in a minute.
     pub(super) fn per_minute(most: u32) -> Self {
         let most = NonZeroU32::new(most).unwrap_or(NonZeroU32::MIN);
-        Self(Arc::new(DefaultKeyedRateLimiter::keyed(Quota::per_minute(most))))
+        Self(DefaultKeyedRateLimiter::keyed(Quota::per_minute(most)))
     }
 
     /// So many in an hour.
     pub(super) fn per_hour(most: u32) -> Self {
         let most = NonZeroU32::new(most).unwrap_or(NonZeroU32::MIN);
-        Self(Arc::new(DefaultKeyedRateLimiter::keyed(Quota::per_hour(most))))
+        Self(DefaultKeyedRateLimiter::keyed(Quota::per_hour(most)))
     }
 
     /// Whether this source may once more.

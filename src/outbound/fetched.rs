@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Who wants something read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whose {
-    /// A client that is registered here, or whoever registers one.
+    /// An operator, or a client for which one has vouched or to which people have gone.
     Registered,
     /// Somebody for whom nobody has vouched: fewer at once, and apart from the others.
     Stranger,

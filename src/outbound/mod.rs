@@ -33,7 +33,7 @@ const MOST_TO_A_HOST: usize = 4;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 const USER_AGENT: &str = concat!("keystead/", env!("CARGO_PKG_VERSION"));
 
-/// Why nothing was fetched or delivered. Safe to show to whoever registered the URL.
+/// Why nothing was fetched or delivered. To others than operators it is shown as [`OutboundError::as_told`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OutboundError {
     /// Not an absolute https URL without user name and fragment.
@@ -54,6 +54,14 @@ pub enum OutboundError {
     /// The client itself could not be made, such as where the system has no root certificates.
     #[error("this server cannot make https requests; its operator finds the reason in the log")]
     NotReady,
+}
+
+impl OutboundError {
+    /// What may be told to whoever named the URL: not whether a name leads to a machine of ours.
+    #[must_use]
+    pub fn as_told(self) -> Self {
+        if self == Self::Forbidden { Self::Unreachable } else { self }
+    }
 }
 
 /// The guarded client.
