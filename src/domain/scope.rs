@@ -58,7 +58,7 @@ impl Scope {
     /// The tokens that both sets have.
     #[must_use]
     pub fn intersection(&self, other: &Scope) -> Scope {
-        Self::of(self.tokens().filter(|token| other.contains(token)).collect())
+        self.picked(other, true)
     }
 
     /// The tokens that either set has.
@@ -70,12 +70,28 @@ impl Scope {
     /// The tokens of this set that the other one does not have.
     #[must_use]
     pub fn without(&self, other: &Scope) -> Scope {
-        Self::of(self.tokens().filter(|token| !other.contains(token)).collect())
+        self.picked(other, false)
+    }
+
+    /// The tokens that the other set has too, or those that it does not have. One walk along both, since both are in order.
+    fn picked(&self, other: &Scope, shared: bool) -> Scope {
+        let mut theirs = other.tokens().peekable();
+        let mut picked = String::with_capacity(self.0.len());
+        for token in self.tokens() {
+            while theirs.next_if(|their| *their < token).is_some() {}
+            if (theirs.peek() == Some(&token)) == shared {
+                if !picked.is_empty() {
+                    picked.push(' ');
+                }
+                picked.push_str(token);
+            }
+        }
+        Self(picked)
     }
 
     /// The tokens in alphabetical order.
     pub fn tokens(&self) -> impl Iterator<Item = &str> {
-        self.0.split(' ').filter(|token| !token.is_empty())
+        self.0.split_ascii_whitespace()
     }
 
     /// The tokens in alphabetical order, one space between two.

@@ -115,7 +115,7 @@ pub async fn check_bearer_token(engine: &Engine, token: &str) -> Result<Option<A
 pub(super) async fn person_behind(
     engine: &Engine,
     token: &VerifiedToken,
-) -> Result<Option<PersonBehind>, InternalError> {
+) -> Result<Option<Box<PersonBehind>>, InternalError> {
     let TokenStanding { is_live, person } = standing(engine, token, true).await?;
     Ok(person.filter(|_| is_live))
 }

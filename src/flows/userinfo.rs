@@ -54,7 +54,7 @@ pub async fn userinfo(engine: &Engine, presented: &PresentedToken) -> Result<Use
     if presented.token_type == TokenType::Dpop {
         Box::pin(check_proof(engine, &token, presented)).await?;
     }
-    let PersonBehind { user, asked } = person_behind(engine, &token).await?.ok_or_else(invalid)?;
+    let PersonBehind { user, asked } = *person_behind(engine, &token).await?.ok_or_else(invalid)?;
     if !token.scope.contains("openid") {
         return Err(
             OAuthError::new(ErrorCode::InsufficientScope, "Userinfo needs an access token with scope openid.").into()

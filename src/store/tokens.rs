@@ -45,7 +45,7 @@ pub struct TokenStanding {
     /// Whether nothing speaks against it: neither that it was revoked itself, nor its client, grant, account or session.
     pub is_live: bool,
     /// The person behind it, where they were wanted and are there.
-    pub person: Option<PersonBehind>,
+    pub person: Option<Box<PersonBehind>>,
 }
 
 /// The person behind an access token.
@@ -194,7 +194,7 @@ impl Facts {
         let later = std::iter::once(&question.client_id).chain(question.ancestors.iter().map(|a| &a.client_id));
         let holds = holds && later.take(question.ancestors.len()).all(is_enabled);
         let asked = question.grant.filter(|_| question.with_person);
-        let person = asked.and_then(|grant| self.people.get(&grant.0)).cloned().map(PersonBehind::from);
+        let person = asked.and_then(|grant| self.people.get(&grant.0)).cloned().map(|person| Box::new(person.into()));
         TokenStanding { is_live: holds && !question.jtis().any(|jti| self.revoked.contains(jti)), person }
     }
 }

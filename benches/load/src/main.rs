@@ -6,7 +6,7 @@
 //! ```
 //!
 //! `make bench ARGS="--only introspection --seconds 1"` is a quick look, `ARGS="--help"` lists the rest, and `workload` names the workloads.
-//! Everything runs as fast as it can at 16 connections and again at 64; only `mixed` has a fixed rate. Each target is measured three
+//! Everything runs as fast as it can at 16 connections and again at 64; only `mixed` has a fixed rate. Each target is measured five
 //! times in turn, since what else the machine does must hit both. The JSON holds more than the table.
 //!
 //! - ratio: requests a second, Keystead's to the reference's.
@@ -20,6 +20,7 @@
 //! - `reference`: the reference itself, another process of this program
 //! - `scale`: `make bench-scale`, the same server over millions of grants
 //! - `storm`: what many who guess passwords do to everybody else
+//! - `speed`: what this machine takes for a signature, beside the one for which the bars were set
 //! - `run`, `processes`, `machine`, `account`, `report`: a run from its beginning to its table
 
 mod account;
@@ -33,6 +34,7 @@ mod reference;
 mod report;
 mod run;
 mod scale;
+mod speed;
 mod storm;
 mod target;
 mod workload;

@@ -12,6 +12,7 @@ use crate::account::Used;
 use crate::failure::Failure;
 use crate::generator::Sample;
 use crate::machine::{Description, Pinning};
+use crate::speed::Speed;
 use crate::storm::Storm;
 use crate::workload::{Bar, P99_BAR_MS, P99_CONNECTIONS};
 
@@ -154,7 +155,7 @@ impl Line {
     }
 
     /// Whatever makes the numbers of this line less than they seem.
-    fn add_remarks(&self, text: &mut String) {
+    fn add_remarks(&self, text: &mut String, slowness: f64) {
         for (side, outcome) in [("Keystead", &self.keystead), ("reference", &self.reference)] {
             let place = format!("{} {} {side}", self.name, self.connections);
             for (failure, count) in &outcome.sample.errors {
@@ -164,9 +165,19 @@ impl Line {
                 && self.connections == P99_CONNECTIONS
                 && let Some(p99) = outcome.quantile(0.99).filter(|p99| *p99 > P99_BAR_MS)
             {
-                let _ = writeln!(text, "NOTE {place}: p99 is {p99:.1} ms (bar {P99_BAR_MS} ms)");
+                let there = p99 / slowness;
+                let _ = writeln!(
+                    text,
+                    "NOTE {place}: p99 is {p99:.1} ms (bar {P99_BAR_MS} ms; in proportion {there:.1} ms there)"
+                );
             }
             let rate = outcome.sample.rate();
+            if let Some(Bar::Rate(bar)) = self.bar
+                && rate < bar
+            {
+                let there = rate * slowness;
+                let _ = writeln!(text, "NOTE {place}: {rate:.0}/s (bar {bar:.0}/s; in proportion {there:.0}/s there)");
+            }
             match self.arrival_rate {
                 Some(due) if rate < 0.98 * f64::from(due) => {
                     let _ = writeln!(text, "NOTE {place}: fell behind, {rate:.0} instead of {due} a second");
@@ -221,6 +232,8 @@ pub struct Conditions {
     pub postgresql: String,
     /// From the start of the server's process to its first answer.
     pub start: Duration,
+    /// How fast the machine is.
+    pub speed: Speed,
 }
 
 /// All lines, and what they depend on.
@@ -262,16 +275,20 @@ impl Report {
             TITLES.iter().map(|(_, unit)| (*unit).to_owned()).collect(),
         ];
         rows.extend(self.lines.iter().map(Line::cells));
-        let Conditions { machine, pinning, postgresql, start } = &self.conditions;
-        let mut text =
-            format!("{}, PostgreSQL {postgresql}\n{}\n\n{}\n", machine.sentence(), pinning.sentence(), aligned(&rows));
-        let start = start.as_secs_f64() * 1e3;
-        let _ = writeln!(text, "start to first 200 on a migrated database: {start:.0} ms (bar 100 ms)");
+        let Conditions { machine, pinning, postgresql, start, speed } = &self.conditions;
+        let mut text = format!("{}, PostgreSQL {postgresql}\n{}\n", machine.sentence(), pinning.sentence());
+        let _ = writeln!(text, "{}\n\n{}", speed.sentence(), aligned(&rows));
+        let (start, slowness) = (start.as_secs_f64() * 1e3, speed.slowness());
+        let there = start / slowness;
+        let _ = writeln!(
+            text,
+            "start to first 200 on a migrated database: {start:.0} ms (bar 100 ms; in proportion {there:.0} ms there)"
+        );
         if let Some(bytes) = self.memory_at_the_end {
             let _ = writeln!(text, "resident memory three seconds after all: {} MiB (bar 48 MiB)", bytes >> 20);
         }
         for line in self.lines.iter().filter(|line| !line.is_part()) {
-            line.add_remarks(&mut text);
+            line.add_remarks(&mut text, slowness);
         }
         if let Some(storm) = &self.storm {
             text.push_str(&storm.text());
@@ -284,6 +301,7 @@ impl Report {
         let document = json!({
             "commit": commit(),
             "machine": self.conditions.machine,
+            "es256_signature_us": self.conditions.speed.micros(),
             "pinning": self.conditions.pinning,
             "postgresql": self.conditions.postgresql,
             "settings": self.settings,

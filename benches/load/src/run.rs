@@ -11,12 +11,13 @@ use crate::machine::{self, Description, Pinning};
 use crate::operation::Operation;
 use crate::processes::{Folder, Server, Stage};
 use crate::report::{Conditions, Line, Report};
-use crate::storm::{Storm, storm};
+use crate::speed::Speed;
+use crate::storm::Storm;
 use crate::target::{Keystead, Need, Reference, Target};
 use crate::workload::{Kind, MIX, MIX_KINDS, MIXED, STORM, STORM_KINDS, WORKLOADS, Workload};
 
 /// Each workload is run in turn on both targets this often, so that what else the machine does hits both.
-const ROUNDS: u32 = 3;
+const ROUNDS: u32 = 5;
 const WARM_UP: Duration = Duration::from_millis(300);
 /// The mixed workload lasts this many times as long: at its rate a p99.9 needs many seconds to mean anything.
 const MIXED_LONGER: u32 = 3;
@@ -103,6 +104,7 @@ async fn on_database(
     starts.sort_unstable();
     let reference = stage.reference().await?;
     let keystead = Keystead::prepare(server.address, admin, stage).await.map_err(|failure| failure.at("preparing"))?;
+    let speed = Speed::measure()?;
     let bare = Reference::new(reference.address, keystead.length_of_discovery().await?);
     let postgresql = bare.postgresql().await?;
     let mut bench = Bench {
@@ -111,7 +113,8 @@ async fn on_database(
         database: database.pid,
         slice: Duration::from_secs_f64(args.seconds) / ROUNDS,
     };
-    let conditions = Conditions { machine, pinning: stage.pinning.clone(), postgresql, start: starts[STARTS / 2] };
+    let conditions =
+        Conditions { machine, pinning: stage.pinning.clone(), postgresql, start: starts[STARTS / 2], speed };
     let mut report = Report::new(conditions, args);
     for workload in &chosen.workloads {
         for &connections in args.connections.iter().take(places(workload.kind, args)) {
@@ -196,11 +199,15 @@ impl Bench {
 
     /// Only Keystead: the reference has nothing that could suffer.
     async fn storm(&mut self, rate: u32) -> Result<Storm, Failure> {
-        let side = &mut self.keystead;
-        let sets =
-            [side.sets(STORM_KINDS, CONNECTIONS_IN_STORM).await?, side.sets(STORM_KINDS, CONNECTIONS_IN_STORM).await?];
-        let span = Span { warm_up: WARM_UP, measured: self.slice * ROUNDS * MIXED_LONGER };
-        storm(side.target.address(), sets, rate, span).await
+        let mut storm = Storm::new(rate);
+        let span = Span { warm_up: WARM_UP, measured: self.slice * MIXED_LONGER };
+        for _ in 0..ROUNDS {
+            let side = &mut self.keystead;
+            let calm = side.sets(STORM_KINDS, CONNECTIONS_IN_STORM).await?;
+            let stormy = side.sets(STORM_KINDS, CONNECTIONS_IN_STORM).await?;
+            storm.round(side.target.address(), [calm, stormy], span).await?;
+        }
+        Ok(storm)
     }
 }
 

@@ -25,21 +25,30 @@ pub struct Storm {
     guesses: Sample,
 }
 
-/// Lets the load arrive twice: alone, and beside connections that guess passwords as fast as they can.
-pub async fn storm(address: SocketAddr, sets: [Sets; 2], rate: u32, span: Span) -> Result<Storm, Failure> {
-    let [calm, stormy] = sets;
-    let calm = generator::open(address, STORM_MIX, calm, rate, span).await?;
-    let told = Arc::new(Told::default());
-    let guesses = generator::closed(address, Guess::many(STORM_CONNECTIONS, &told), span);
-    let (stormy, guesses) = tokio::join!(generator::open(address, STORM_MIX, stormy, rate, span), guesses);
-    Ok(Storm { rate, calm, stormy: stormy?, told, guesses: guesses? })
-}
-
 fn p99(sample: &Sample) -> f64 {
     sample.latency.quantile(0.99).unwrap_or_default().as_secs_f64() * 1e3
 }
 
 impl Storm {
+    /// Nothing has happened yet; `rate` is that of those who suffer, requests a second.
+    pub fn new(rate: u32) -> Self {
+        let [calm, stormy] = [(); 2].map(|()| std::array::from_fn(|_| Sample::default()));
+        Self { rate, calm, stormy, told: Arc::default(), guesses: Sample::default() }
+    }
+
+    /// Lets the load arrive twice: alone, and beside connections that guess passwords as fast as they can.
+    pub async fn round(&mut self, address: SocketAddr, sets: [Sets; 2], span: Span) -> Result<(), Failure> {
+        let [calm, stormy] = sets;
+        let calm = generator::open(address, STORM_MIX, calm, self.rate, span).await?;
+        let guesses = generator::closed(address, Guess::many(STORM_CONNECTIONS, &self.told), span);
+        let (stormy, guesses) = tokio::join!(generator::open(address, STORM_MIX, stormy, self.rate, span), guesses);
+        for (all, these) in [(&mut self.calm, calm), (&mut self.stormy, stormy?)] {
+            all.iter_mut().zip(these).for_each(|(all, these)| all.append(these));
+        }
+        self.guesses.append(guesses?);
+        Ok(())
+    }
+
     fn ratios(&self) -> impl Iterator<Item = (&'static str, f64, f64)> {
         let pairs = self.calm.iter().zip(&self.stormy);
         STORM_MIX.iter().zip(pairs).map(|((name, _), (calm, stormy))| (*name, p99(calm), p99(stormy)))

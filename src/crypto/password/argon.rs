@@ -125,10 +125,6 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// glibc gives memory back to the system on release only for allocations that are larger than its sliding threshold,
-    /// which is never above 32 MiB. Room that is reserved but not touched takes no memory.
-    const LEAST_RESERVED: usize = 33 * 1024;
-
     /// Empty; `memory_kib` is what the set parameters need.
     pub fn new(memory_kib: u32) -> Self {
         Self { blocks: Vec::new(), usual: usize::try_from(memory_kib).unwrap_or(usize::MAX) }
@@ -147,7 +143,7 @@ impl Memory {
     fn blocks(&mut self, count: usize) -> Result<&mut [Block], HashError> {
         if self.blocks.len() < count {
             self.release();
-            self.blocks.try_reserve_exact(count.max(Self::LEAST_RESERVED)).map_err(|_| HashError::Failed)?;
+            self.blocks.try_reserve_exact(count).map_err(|_| HashError::Failed)?;
             self.blocks.resize(count, Block::new());
         }
         self.blocks.get_mut(..count).ok_or(HashError::Failed)
