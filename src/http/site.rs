@@ -19,6 +19,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::{BoxError, Extension, Router};
 use futures_util::FutureExt as _;
 use http_body_util::Limited;
+use tokio::sync::Semaphore;
 use tower::Service;
 
 use crate::domain::Origin;
@@ -47,6 +48,7 @@ struct Inner {
     api: HashMap<&'static str, RequestMeter>,
     /// Those of them whose path ends with an id, by what stands before it.
     members: Vec<(&'static str, RequestMeter)>,
+    pages: Turns,
 }
 
 impl Inner {
@@ -58,6 +60,24 @@ impl Inner {
             Some((meter, true))
         };
         self.api.get(path).map(|meter| (meter, false)).or_else(member)
+    }
+}
+
+/// Lets requests for pages begin one after the other, so that programs need not wait for all pages of a storm of sign-ins.
+#[derive(Debug)]
+struct Turns(Semaphore);
+
+impl Turns {
+    fn new() -> Self {
+        Self(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)))
+    }
+
+    /// Waits for those who came before, and until the runtime has looked what else arrived. Who asks an endpoint waits for no turn, and so goes
+    /// first. What a page waits for later, such as the database, it does not keep from the others.
+    async fn wait(&self) {
+        // It is never closed.
+        let _turn = self.0.acquire().await;
+        tokio::task::yield_now().await;
     }
 }
 
@@ -94,7 +114,7 @@ impl Site {
                 }
             }
         }
-        Self(Arc::new(Inner { router, options: options.clone(), api: whole, members }))
+        Self(Arc::new(Inner { router, options: options.clone(), api: whole, members, pages: Turns::new() }))
     }
 
     /// Answers one request from this peer.
@@ -123,6 +143,7 @@ impl Site {
             }
             if meter.is_none() {
                 request.extensions_mut().insert(noted.clone());
+                self.0.pages.wait().await;
             }
             self.handle(request, &origin).await
         };
@@ -215,5 +236,53 @@ impl Service<Request> for Site {
         let site = self.clone();
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
         Box::pin(async move { Ok(site.answer(request, peer).await) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, PoisonError};
+
+    use axum::routing::get;
+
+    use super::*;
+
+    fn options() -> HttpOptions {
+        HttpOptions {
+            trusted_proxies: Vec::new(),
+            certificate_proxies: Vec::new(),
+            client_certificate_header: None,
+            max_body_bytes: 1024,
+            request_timeout: std::time::Duration::from_secs(10),
+            sign_ins_per_source_per_minute: 1,
+            registrations_per_source_per_hour: 1,
+            demo: false,
+            hsts: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn who_asks_an_endpoint_does_not_wait_for_all_pages_that_were_asked_for_before() {
+        let answered = Arc::new(Mutex::new(Vec::new()));
+        let handler = |name: &'static str| {
+            let answered = Arc::clone(&answered);
+            get(async move || answered.lock().unwrap_or_else(PoisonError::into_inner).push(name))
+        };
+        let router = Router::new().route("/login", handler("page")).route("/jwks", handler("endpoint"));
+        let site = Site::new(router, ["/jwks"], &options());
+        let paths = std::iter::repeat_n("/login", 1000).chain(["/jwks"]);
+        let requests = paths.map(|path| {
+            let site = site.clone();
+            tokio::spawn(
+                async move { site.answer(axum::http::Request::get(path).body(Body::empty()).unwrap(), None).await },
+            )
+        });
+        for request in requests.collect::<Vec<_>>() {
+            assert_eq!(request.await.unwrap().status(), StatusCode::OK);
+        }
+        let answered = answered.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = answered.iter().position(|name| *name == "endpoint").unwrap();
+        assert_eq!(answered.len(), 1001);
+        assert!(before < 200, "{before} pages came first");
     }
 }

@@ -107,7 +107,8 @@ impl Params {
 /// Whether form-encoded text stands for itself, as tokens, codes and ids do. It is seen in one look, where decoding takes many; a look that
 /// does not stop at the first odd byte takes sixteen bytes at a time.
 pub(super) fn is_plain(text: &str) -> bool {
-    text.bytes().fold(true, |plain, byte| plain & byte.is_ascii_graphic() & (byte != b'%') & (byte != b'+'))
+    let is_odd = |byte: u8| !byte.is_ascii_graphic() || matches!(byte, b'%' | b'+');
+    text.bytes().fold(0, |odd, byte| odd | u8::from(is_odd(byte))) == 0
 }
 
 #[cfg(test)]
