@@ -63,7 +63,8 @@ impl Inner {
     }
 }
 
-/// Lets requests for pages begin one after the other, so that programs need not wait for all pages of a storm of sign-ins.
+/// Lets requests for pages (and what operators ask, on their own listener) begin one after the other, so that programs need not wait for all
+/// pages of a storm of sign-ins.
 #[derive(Debug)]
 struct Turns(Semaphore);
 
