@@ -155,6 +155,16 @@ mod tests {
         assert_eq!(ab.without(&bc).to_string(), "a");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn sets_are_cut_down_whatever_is_in_them(ours in "([a-c!~]{1,2} ){0,8}", theirs in "([a-c!~]{1,2} ){0,8}") {
+            let (ours, theirs) = (Scope::parse(&ours).unwrap(), Scope::parse(&theirs).unwrap());
+            let chosen = |shared| Scope::from_tokens(ours.tokens().filter(|token| theirs.contains(token) == shared)).unwrap();
+            proptest::prop_assert_eq!(ours.intersection(&theirs), chosen(true));
+            proptest::prop_assert_eq!(ours.without(&theirs), chosen(false));
+        }
+    }
+
     #[test]
     fn characters_outside_the_grammar_are_refused() {
         for text in ["a\"b", "a\\b", "a\tb", "ä", "a\n"] {

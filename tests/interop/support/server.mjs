@@ -13,8 +13,7 @@ import { TLS } from './peer.mjs';
 import { freePorts } from './process.mjs';
 
 const REPOSITORY = new URL('../../../', import.meta.url).pathname;
-// The first start comes while the disk still writes what the Rust tests left behind: on a slow machine it was not ready after a minute once.
-const START_DEADLINE_MS = 180_000;
+const START_DEADLINE_MS = 60_000;
 const STOP_DEADLINE_MS = 30_000;
 
 /** Starts a server with these settings and waits until it is ready; throws with the server's output if it never is. */
