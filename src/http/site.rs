@@ -144,9 +144,8 @@ impl Site {
             }
             if meter.is_none() {
                 request.extensions_mut().insert(noted.clone());
-                self.0.pages.wait().await;
             }
-            self.handle(request, &origin).await
+            self.handle(request, &origin, meter.is_none()).await
         };
         let headers = response.headers_mut();
         if let Ok(id) = HeaderValue::from_str(&origin.correlation_id) {
@@ -173,9 +172,9 @@ impl Site {
         response
     }
 
-    /// The handler's answer, or one in its place.
-    async fn handle(&self, mut request: Request, origin: &Origin) -> Response {
-        let Inner { router, options, .. } = &*self.0;
+    /// The handler's answer, or one in its place. The time that it may take begins before a page's turn.
+    async fn handle(&self, mut request: Request, origin: &Origin, is_page: bool) -> Response {
+        let Inner { router, options, pages, .. } = &*self.0;
         let reader = reader(&request);
         // The HTTP/1.1 reader looks at its limit only when it has to read on, so it lets some larger heads pass.
         if head_length(&request) > MOST_HEADER_BYTES as usize {
@@ -187,7 +186,13 @@ impl Site {
         }
         request.extensions_mut().insert(origin.clone());
         // A handler that panics must not take the connection and its other requests with it.
-        let answer = AssertUnwindSafe(router.clone().call(request)).catch_unwind();
+        let answer = async {
+            if is_page {
+                pages.wait().await;
+            }
+            router.clone().call(request).await
+        };
+        let answer = AssertUnwindSafe(answer).catch_unwind();
         match tokio::time::timeout(options.request_timeout, answer).await {
             Ok(Ok(Ok(response))) => response,
             Ok(Err(reason)) => {
@@ -285,5 +290,15 @@ mod tests {
         let before = answered.iter().position(|name| *name == "endpoint").unwrap();
         assert_eq!(answered.len(), 1001);
         assert!(before < 200, "{before} pages came first");
+    }
+
+    #[tokio::test]
+    async fn a_page_waits_for_its_turn_no_longer_than_a_request_may_take() {
+        let options = HttpOptions { request_timeout: std::time::Duration::from_millis(20), ..options() };
+        let site = Site::new(Router::new().route("/login", get(async || ())), [], &options);
+        let turns = &site.0.pages.0;
+        let _all = turns.acquire_many(turns.available_permits().try_into().unwrap()).await.unwrap();
+        let answer = site.answer(axum::http::Request::get("/login").body(Body::empty()).unwrap(), None).await;
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     }
 }
