@@ -14,8 +14,9 @@ use super::StoreError;
 const MOST: usize = 128;
 /// How often a flusher lets others go first before its statement leaves. A task that yields goes on once the runtime has looked what arrived,
 /// so requests that came meanwhile ask in the next turn. With one turn, where server and database share a core, statements were so small that
-/// PostgreSQL took twice the time for each question; with four it took as long as with three.
-const TURNS: usize = 3;
+/// PostgreSQL took twice the time for each question. With three, one to three of 64 callers came just too late whenever the answers of the
+/// statement before were signed meanwhile, and waited for two statements: the slowest of the refreshes.
+const TURNS: usize = 5;
 /// Callers that may wait; beyond that they are told at once to come back.
 const QUEUE: usize = 4096;
 

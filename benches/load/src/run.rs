@@ -21,6 +21,8 @@ const ROUNDS: u32 = 5;
 const WARM_UP: Duration = Duration::from_millis(300);
 /// The mixed workload lasts this many times as long: at its rate a p99.9 needs many seconds to mean anything.
 const MIXED_LONGER: u32 = 3;
+/// And the storm, whose requests are fewer still.
+const STORM_LONGER: u32 = 6;
 /// Connections of those who suffer a storm.
 const CONNECTIONS_IN_STORM: usize = 32;
 /// Starts of the server of which the median is told.
@@ -200,7 +202,7 @@ impl Bench {
     /// Only Keystead: the reference has nothing that could suffer.
     async fn storm(&mut self, rate: u32) -> Result<Storm, Failure> {
         let mut storm = Storm::new(rate);
-        let span = Span { warm_up: WARM_UP, measured: self.slice * MIXED_LONGER };
+        let span = Span { warm_up: WARM_UP, measured: self.slice * STORM_LONGER };
         for _ in 0..ROUNDS {
             let side = &mut self.keystead;
             let calm = side.sets(STORM_KINDS, CONNECTIONS_IN_STORM).await?;

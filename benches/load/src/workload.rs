@@ -125,9 +125,9 @@ pub const MIX_KINDS: [Kind; 5] = [
 /// What the storm of sign-ins is called.
 pub const STORM: &str = "storm";
 
-/// What goes on during a storm, and how many of a hundred.
+/// What goes on during a storm, and how many of a hundred: as many of each, so that the slowest of a hundred are some of each.
 pub const STORM_MIX: [(&str, u64); 5] =
-    [("introspection", 60), ("refresh", 15), ("client-credentials", 15), ("userinfo", 5), ("discovery", 5)];
+    [("introspection", 20), ("refresh", 20), ("client-credentials", 20), ("userinfo", 20), ("discovery", 20)];
 
 /// The same, as kinds.
 pub const STORM_KINDS: [Kind; 5] = [
