@@ -1,6 +1,7 @@
 //! What one connection does: requests whose answers are checked. The same operations run against Keystead and against the reference.
 
 use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -209,9 +210,6 @@ pub struct Guess {
     told: Arc<Told>,
 }
 
-/// Who is told to come later does so after this, sooner than the answer says.
-const PAUSE: Duration = Duration::from_millis(500);
-
 /// What many were told who guessed.
 #[derive(Default)]
 pub struct Told {
@@ -228,6 +226,14 @@ impl Guess {
         (0..count).map(guess).map(Operation::Guess).collect()
     }
 
+    /// How long it stays away when it is told to come later: 250 to 750 ms, sooner than the answer says. It differs with each try, but not from
+    /// run to run; after the same time all would come back in one millisecond, which people do not.
+    fn pause(&self) -> Duration {
+        let mut hasher = DefaultHasher::new();
+        (&self.name, self.tries).hash(&mut hasher);
+        Duration::from_millis(250 + hasher.finish() % 500)
+    }
+
     async fn perform(&mut self, connection: &mut Connection) -> Result<(), Failure> {
         self.tries += 1;
         let username = format!("{}-{}@example.com", self.name, self.tries);
@@ -238,7 +244,7 @@ impl Guess {
             200 | 401 | 422 => self.told.wrong.fetch_add(1, Ordering::Relaxed),
             503 => {
                 self.told.busy.fetch_add(1, Ordering::Relaxed);
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(self.pause()).await;
                 return Ok(());
             }
             status => return Err(Failure::unexpected(status, answer.body, "wrong password, or busy")),

@@ -19,7 +19,8 @@ use crate::workload::{Kind, MIX, MIX_KINDS, MIXED, STORM, STORM_KINDS, WORKLOADS
 /// Each workload is run in turn on both targets this often, so that what else the machine does hits both.
 const ROUNDS: u32 = 5;
 const WARM_UP: Duration = Duration::from_millis(300);
-/// The mixed workload lasts this many times as long: at its rate a p99.9 needs many seconds to mean anything.
+/// The mixed workload lasts this many times as long: at its rate a p99.9 needs many seconds to mean anything. So do sign-ins, which take as long as
+/// half a slice.
 const MIXED_LONGER: u32 = 3;
 /// And the storm, whose requests are fewer still.
 const STORM_LONGER: u32 = 6;
@@ -159,7 +160,8 @@ struct Bench {
 impl Bench {
     async fn compare(&mut self, workload: &Workload, connections: usize) -> Result<Line, Failure> {
         let mut line = Line::new(workload.name, connections, workload.bar);
-        let span = Span { warm_up: WARM_UP, measured: self.slice };
+        let longer = if workload.kind == Kind::SignIn { MIXED_LONGER } else { 1 };
+        let span = Span { warm_up: WARM_UP, measured: self.slice * longer };
         let need = Need { connections, load: span.warm_up + span.measured };
         for _ in 0..ROUNDS {
             for (side, result) in [(&mut self.reference, &mut line.reference), (&mut self.keystead, &mut line.keystead)]
