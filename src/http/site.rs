@@ -145,7 +145,8 @@ impl Site {
             if meter.is_none() {
                 request.extensions_mut().insert(noted.clone());
             }
-            self.handle(request, &origin, meter.is_none()).await
+            let turns = meter.is_none().then_some(&self.0.pages);
+            self.handle(request, &origin, turns).await
         };
         let headers = response.headers_mut();
         if let Ok(id) = HeaderValue::from_str(&origin.correlation_id) {
@@ -172,9 +173,9 @@ impl Site {
         response
     }
 
-    /// The handler's answer, or one in its place. The time that it may take begins before a page's turn.
-    async fn handle(&self, mut request: Request, origin: &Origin, is_page: bool) -> Response {
-        let Inner { router, options, pages, .. } = &*self.0;
+    /// The handler's answer, or one in its place. The time that it may take begins before its turn, where it needs one.
+    async fn handle(&self, mut request: Request, origin: &Origin, turns: Option<&Turns>) -> Response {
+        let Inner { router, options, .. } = &*self.0;
         let reader = reader(&request);
         // The HTTP/1.1 reader looks at its limit only when it has to read on, so it lets some larger heads pass.
         if head_length(&request) > MOST_HEADER_BYTES as usize {
@@ -185,13 +186,13 @@ impl Site {
             return errors::broken_down(Breakdown::TooLarge, reader, origin);
         }
         request.extensions_mut().insert(origin.clone());
-        // A handler that panics must not take the connection and its other requests with it.
         let answer = async {
-            if is_page {
-                pages.wait().await;
+            if let Some(turns) = turns {
+                turns.wait().await;
             }
             router.clone().call(request).await
         };
+        // A handler that panics must not take the connection and its other requests with it.
         let answer = AssertUnwindSafe(answer).catch_unwind();
         match tokio::time::timeout(options.request_timeout, answer).await {
             Ok(Ok(Ok(response))) => response,

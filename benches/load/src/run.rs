@@ -19,10 +19,10 @@ use crate::workload::{Kind, MIX, MIX_KINDS, MIXED, STORM, STORM_KINDS, WORKLOADS
 /// Each workload is run in turn on both targets this often, so that what else the machine does hits both.
 const ROUNDS: u32 = 5;
 const WARM_UP: Duration = Duration::from_millis(300);
-/// The mixed workload lasts this many times as long: at its rate a p99.9 needs many seconds to mean anything. So do sign-ins, which take as long as
-/// half a slice.
-const MIXED_LONGER: u32 = 3;
-/// And the storm, whose requests are fewer still.
+/// The mixed workload and sign-ins last this many times as long: at that rate a p99.9 needs many seconds to mean anything, and a sign-in takes as
+/// long as half a slice.
+const LONGER: u32 = 3;
+/// And the storm, of whose requests there are fewer still.
 const STORM_LONGER: u32 = 6;
 /// Connections of those who suffer a storm.
 const CONNECTIONS_IN_STORM: usize = 32;
@@ -160,7 +160,7 @@ struct Bench {
 impl Bench {
     async fn compare(&mut self, workload: &Workload, connections: usize) -> Result<Line, Failure> {
         let mut line = Line::new(workload.name, connections, workload.bar);
-        let longer = if workload.kind == Kind::SignIn { MIXED_LONGER } else { 1 };
+        let longer = if workload.kind == Kind::SignIn { LONGER } else { 1 };
         let span = Span { warm_up: WARM_UP, measured: self.slice * longer };
         let need = Need { connections, load: span.warm_up + span.measured };
         for _ in 0..ROUNDS {
@@ -180,7 +180,7 @@ impl Bench {
     async fn compare_mixed(&mut self, connections: usize, rate: u32) -> Result<Vec<Line>, Failure> {
         let mut total = Line::new(MIXED, connections, None).due(rate);
         let mut lines = MIX.map(|(kind, _)| Line::new(&format!("  {kind}"), connections, None));
-        let span = Span { warm_up: WARM_UP, measured: self.slice * MIXED_LONGER };
+        let span = Span { warm_up: WARM_UP, measured: self.slice * LONGER };
         for _ in 0..ROUNDS {
             for is_server in [false, true] {
                 let side = if is_server { &mut self.keystead } else { &mut self.reference };

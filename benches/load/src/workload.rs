@@ -125,7 +125,7 @@ pub const MIX_KINDS: [Kind; 5] = [
 /// What the storm of sign-ins is called.
 pub const STORM: &str = "storm";
 
-/// What goes on during a storm, and how many of a hundred: as many of each, so that the slowest of a hundred are some of each.
+/// What goes on during a storm, and how many of a hundred: as many of each, so that there are enough of each for a p99.
 pub const STORM_MIX: [(&str, u64); 5] =
     [("introspection", 20), ("refresh", 20), ("client-credentials", 20), ("userinfo", 20), ("discovery", 20)];
 

@@ -41,4 +41,4 @@ pub use race::at_once;
 pub use registrant::{Registrant, own_metadata};
 pub use relying_party::{RelyingParty, Tokens, VERIFIER, param};
 pub use scene::{EMAIL, Scene};
-pub use wire::{Answer, basic, form};
+pub use wire::{Answer, altered, basic, form};

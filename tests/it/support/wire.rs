@@ -58,3 +58,9 @@ pub fn basic(id: &str, secret: &str) -> String {
     let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{}:{}", encode(id), encode(secret))))
 }
+
+/// A secret with another character in this place, whatever stands there.
+pub fn altered(secret: &str, at: usize) -> String {
+    let other = if secret.as_bytes()[at] == b'A' { 'B' } else { 'A' };
+    format!("{}{other}{}", &secret[..at], &secret[at + 1..])
+}

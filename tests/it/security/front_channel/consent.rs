@@ -1,7 +1,7 @@
 //! 14, 15: what a person allows is what the page showed, and it is asked when it must be.
 
 use super::{MALLORY, PAT};
-use crate::support::{Browser, RelyingParty, TestApp, Tokens, param};
+use crate::support::{Browser, RelyingParty, TestApp, Tokens, altered, param};
 
 async fn scene() -> (TestApp, RelyingParty, Browser) {
     let app = TestApp::start().await;
@@ -70,11 +70,7 @@ async fn security_14_a_sealed_request_cannot_be_altered_cut_or_taken_for_another
     signed_in(&app, &mut browser, PAT).await;
     let sealed = browser.open(&app, &rp.authorization_path(&[])).await.hidden("request");
     let logout = browser.get(&app, "/logout").await.hidden("request");
-    let flip = |at: usize| {
-        let other = if sealed.as_bytes()[at] == b'A' { 'B' } else { 'A' };
-        format!("{}{other}{}", &sealed[..at], &sealed[at + 1..])
-    };
-    let mut wrong: Vec<String> = (0..sealed.len()).step_by(37).map(flip).collect();
+    let mut wrong: Vec<String> = (0..sealed.len()).step_by(37).map(|at| altered(&sealed, at)).collect();
     wrong.extend([1, 8, 40, sealed.len() / 2, sealed.len() - 1].map(|length| sealed[..length].to_owned()));
     wrong.extend([format!("{sealed}A"), format!("{sealed}="), format!("A{sealed}"), format!("{sealed}{sealed}")]);
     wrong.extend([logout, sealed.to_uppercase(), format!("{sealed}%00"), "%F0%9F%98%80".into()]);

@@ -41,8 +41,8 @@ impl House {
         network.database_url = network.database_url.replace("keystead@", &user_and_password);
         let mut program = Program::configured(&["serve"], &network.database_url)
             .env("KEYSTEAD__TELEMETRY__LOG_FILTER", "trace")
-            .env("KEYSTEAD__DATABASE__ACQUIRE_TIMEOUT", "2s")
-            .env("KEYSTEAD__DATABASE__STATEMENT_TIMEOUT", "2s")
+            .env("KEYSTEAD__DATABASE__ACQUIRE_TIMEOUT", "500ms")
+            .env("KEYSTEAD__DATABASE__STATEMENT_TIMEOUT", "500ms")
             .start();
         let (public, admin) = program.serves_at().await;
         let mut app = TestApp::beside(&direct).await;

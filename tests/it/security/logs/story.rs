@@ -7,7 +7,8 @@ use axum::http::{Method, Request, header};
 use serde_json::{Value, json};
 
 use crate::support::{
-    AdminApi, Browser, ClientFixture, EMAIL, PASSWORD, RelyingParty, Scene, TestApp, Tokens, basic, form, http2, param,
+    AdminApi, Browser, ClientFixture, EMAIL, PASSWORD, RelyingParty, Scene, TestApp, Tokens, altered, basic, form,
+    http2, param,
 };
 
 const WRONG_PASSWORD: &str = "a wröng password & <more> 71+%\"";
@@ -54,9 +55,8 @@ pub async fn sign_in(scene: &mut Scene) -> String {
     assert_eq!(scene.browser.submit(&scene.app, &page, "/login", &wrong).await.status, 401);
     let consent = scene.browser.sign_in(&scene.app, &page, EMAIL).await;
     let request = consent.hidden("request");
-    let other = if request.starts_with('A') { "B" } else { "A" };
-    for damaged in [format!("/consent?request={other}{}", &request[1..]), format!("/login?request={request}&request=x")]
-    {
+    let altered = altered(&request, 0);
+    for damaged in [format!("/consent?request={altered}"), format!("/login?request={request}&request=x")] {
         assert_eq!(scene.browser.get(&scene.app, &damaged).await.status, 400);
     }
     let stranger =
@@ -228,9 +228,7 @@ pub async fn sign_out(scene: &mut Scene, tokens: &Tokens) {
     let away = Browser::default().open(&scene.app, &path).await;
     assert_eq!(away.status, 200, "{}", away.body);
     let question = scene.browser.open(&scene.app, "/logout").await;
-    let proof = question.hidden("csrf_token");
-    let other = if proof.starts_with('A') { "B" } else { "A" };
-    let damaged = format!("{other}{}", &proof[1..]);
+    let damaged = altered(&question.hidden("csrf_token"), 0);
     let refused = scene.browser.submit(&scene.app, &question, "/logout", &[("csrf_token", &damaged)]).await;
     assert!(refused.status.is_client_error(), "{}", refused.body);
     scene.sign_out().await;

@@ -4,7 +4,9 @@ use keystead::domain::{ClientAuthMethod, ClientMetadata, Kid, Scope, SigningAlgo
 use serde_json::json;
 use time::Duration;
 
-use crate::support::{Answer, ClientFixture, ISSUER, Operator, RelyingParty, Scene, TestApp, Tokens, web_metadata};
+use crate::support::{
+    Answer, ClientFixture, ISSUER, Operator, RelyingParty, Scene, TestApp, Tokens, altered, web_metadata,
+};
 
 const INACTIVE: &str = r#"{"active":false}"#;
 
@@ -213,8 +215,7 @@ async fn a_token_that_was_verified_before_is_judged_anew_each_time() {
     }
     // Another signature over the same claims is another token.
     let (signed, signature) = token.rsplit_once('.').unwrap();
-    let other = if signature.starts_with('A') { "B" } else { "A" };
-    assert!(!scene.is_active(&format!("{signed}.{other}{}", &signature[1..])).await);
+    assert!(!scene.is_active(&format!("{signed}.{}", altered(signature, 0))).await);
     assert!(!scene.is_active(&format!("{signed}.")).await);
     // Its key is withdrawn; nothing else about it changes.
     let mut elsewhere = scene.tokens().await;
